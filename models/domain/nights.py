@@ -1,0 +1,43 @@
+"""Nights: the stretch from local noon to the next local noon, dated by its evening."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Night:
+    """One night in one time zone; `start_ms` and `end_ms` are Unix milliseconds, UTC."""
+
+    date: dt.date
+    start_ms: int
+    end_ms: int
+
+    @property
+    def month(self) -> str:
+        """Local calendar month of the evening, `YYYY-MM`."""
+        return f"{self.date:%Y-%m}"
+
+
+def night_of_date(date: dt.date, zone: ZoneInfo) -> Night:
+    """The night whose evening is `date`."""
+    return Night(date, _noon_ms(date, zone), _noon_ms(date + dt.timedelta(days=1), zone))
+
+
+def night_of_stamp(ts_ms: int, zone: ZoneInfo) -> Night:
+    """The night an interval that ENDS at `ts_ms` belongs to: noon itself closes the night before."""
+    local = dt.datetime.fromtimestamp((ts_ms - 1) / 1000.0, zone)
+    evening = local.date() if local.hour >= 12 else local.date() - dt.timedelta(days=1)
+    return night_of_date(evening, zone)
+
+
+def nights_before(night: Night, count: int, zone: ZoneInfo) -> tuple[Night, ...]:
+    """`count` nights that end with `night`, oldest first."""
+    days = [night.date - dt.timedelta(days=back) for back in range(count - 1, -1, -1)]
+    return tuple(night_of_date(day, zone) for day in days)
+
+
+def _noon_ms(date: dt.date, zone: ZoneInfo) -> int:
+    return int(dt.datetime(date.year, date.month, date.day, 12, tzinfo=zone).timestamp()) * 1000

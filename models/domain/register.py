@@ -1,0 +1,309 @@
+"""The register: who is watched, with what, since when. Every row is valid from a date up to, not including, a date."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
+
+from models.domain.readings import RejectReason
+
+ALWAYS: Final = dt.date(2000, 1, 1)
+
+
+class EnterpriseStatus(StrEnum):
+    """Whether the enterprise may run; `since` of the row says from when."""
+
+    OPERATING = "operating"
+    CLOSED = "closed"
+    POWER_CUT = "power_cut"
+
+
+class FurnaceKind(StrEnum):
+    """Kinds of furnace a register may declare."""
+
+    MEDIUM_FREQUENCY = "medium_frequency"
+    MAINS_FREQUENCY = "mains_frequency"
+    INDUCTION_HEATING = "induction_heating"
+    ARC = "arc"
+    SUBMERGED_ARC = "submerged_arc"
+    RESISTANCE = "resistance"
+    OTHER = "other"
+
+
+class CalendarKind(StrEnum):
+    """What a calendar row says: hours of a tariff band, a day off, or a make-up working day."""
+
+    TARIFF = "tariff"
+    HOLIDAY = "holiday"
+    WORKDAY = "workday"
+
+
+class TariffBand(StrEnum):
+    """Bands of a time-of-use tariff (尖 峰 平 谷 深谷)."""
+
+    SHARP = "sharp"
+    PEAK = "peak"
+    FLAT = "flat"
+    VALLEY = "valley"
+    DEEP_VALLEY = "deep_valley"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dated:
+    """Validity: `valid_from` inclusive, `valid_to` exclusive, open where None (local dates)."""
+
+    valid_from: dt.date = ALWAYS
+    valid_to: dt.date | None = None
+
+    def valid_on(self, date: dt.date) -> bool:
+        return self.valid_from <= date and (self.valid_to is None or date < self.valid_to)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enterprise(Dated):
+    """`uscc` 统一社会信用代码; `trade` GB/T 4754 code; `since` the date its status was ordered."""
+
+    uscc: str
+    name: str
+    trade: str = ""
+    district: str = ""
+    status: EnterpriseStatus = EnterpriseStatus.OPERATING
+    since: dt.date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site(Dated):
+    """One plant of an enterprise."""
+
+    site: str
+    uscc: str
+    name: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meter(Dated):
+    """One metering point. Wire values are primary values where `ratio_applied`, else multiplied by `ratio` (CT × PT).
+
+    `cadence_s` is the interval of readings that do not name one; `register_wrap_kwh` the register value (primary)
+    at which the counter wraps to zero, None where unknown.
+    """
+
+    meter: str
+    site: str
+    publisher: str
+    feeder: str = ""
+    ratio: float = 1.0
+    ratio_applied: bool = True
+    cadence_s: int = 900
+    contract_kva: float | None = None
+    transformer_kva: float | None = None
+    register_wrap_kwh: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feeder(Dated):
+    """A feeder or 台区; `meter` is its own metering point, if any."""
+
+    feeder: str
+    name: str = ""
+    voltage_kv: float | None = None
+    meter: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Furnace(Dated):
+    """A furnace known to the office. `purpose` is the declared use (castings, forging heat, …)."""
+
+    furnace: str
+    site: str
+    kind: FurnaceKind
+    rated_kw: float | None = None
+    capacity_t: float | None = None
+    purpose: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line(Dated):
+    """A production line: what it makes and how much it may make a year."""
+
+    line: str
+    site: str
+    product: str = ""
+    capacity_t_per_year: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publisher(Dated):
+    """A data source. Only one that `may_revise` can settle a contradiction by sending a higher `rev`."""
+
+    publisher: str
+    name: str = ""
+    may_revise: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarRow(Dated):
+    """Tariff hours (`band`, `start`, `end`; an end before the start runs over midnight) or one special `day`."""
+
+    kind: CalendarKind
+    name: str = ""
+    day: dt.date | None = None
+    band: TariffBand | None = None
+    start: dt.time | None = None
+    end: dt.time | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterRows:
+    """The register as imported: one tuple a sheet."""
+
+    enterprises: tuple[Enterprise, ...] = ()
+    sites: tuple[Site, ...] = ()
+    meters: tuple[Meter, ...] = ()
+    feeders: tuple[Feeder, ...] = ()
+    furnaces: tuple[Furnace, ...] = ()
+    lines: tuple[Line, ...] = ()
+    publishers: tuple[Publisher, ...] = ()
+    calendar: tuple[CalendarRow, ...] = ()
+
+
+SHEETS: Final[Mapping[str, type[Dated]]] = {
+    "enterprises": Enterprise,
+    "sites": Site,
+    "meters": Meter,
+    "feeders": Feeder,
+    "furnaces": Furnace,
+    "lines": Line,
+    "publishers": Publisher,
+    "calendar": CalendarRow,
+}
+"""Sheet (or CSV file) name to row type, in the order of the template."""
+
+R = TypeVar("R", bound=Dated)
+
+
+@dataclass(frozen=True)
+class Register:
+    """Look-ups over the rows as of a date. `version` is the digest of the rows; it names the register in evidence."""
+
+    rows: RegisterRows
+    zone: ZoneInfo
+    version: str = ""
+    _cache: dict[tuple[str, str], tuple[int, float, bool, int, int]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    @cached_property
+    def meter_ids(self) -> tuple[str, ...]:
+        """All meters that were ever registered, sorted."""
+        return tuple(sorted(self._meters))
+
+    @cached_property
+    def _meters(self) -> Mapping[str, Sequence[Meter]]:
+        return _by(self.rows.meters, lambda m: m.meter)
+
+    @cached_property
+    def _sites(self) -> Mapping[str, Sequence[Site]]:
+        return _by(self.rows.sites, lambda s: s.site)
+
+    @cached_property
+    def _enterprises(self) -> Mapping[str, Sequence[Enterprise]]:
+        return _by(self.rows.enterprises, lambda e: e.uscc)
+
+    @cached_property
+    def _publishers(self) -> Mapping[str, Sequence[Publisher]]:
+        return _by(self.rows.publishers, lambda p: p.publisher)
+
+    @cached_property
+    def _furnaces(self) -> Mapping[str, Sequence[Furnace]]:
+        return _by(self.rows.furnaces, lambda f: f.site)
+
+    @cached_property
+    def _site_meters(self) -> Mapping[str, Sequence[Meter]]:
+        return _by(self.rows.meters, lambda m: m.site)
+
+    def meter(self, meter: str, on: dt.date) -> Meter | None:
+        return _valid(self._meters.get(meter, ()), on)
+
+    def site(self, site: str, on: dt.date) -> Site | None:
+        return _valid(self._sites.get(site, ()), on)
+
+    def enterprise(self, uscc: str, on: dt.date) -> Enterprise | None:
+        return _valid(self._enterprises.get(uscc, ()), on)
+
+    def publisher(self, publisher: str, on: dt.date) -> Publisher | None:
+        return _valid(self._publishers.get(publisher, ()), on)
+
+    def furnaces_at(self, site: str, on: dt.date) -> tuple[Furnace, ...]:
+        return tuple(f for f in self._furnaces.get(site, ()) if f.valid_on(on))
+
+    def meters_at(self, site: str, on: dt.date) -> tuple[Meter, ...]:
+        return tuple(m for m in self._site_meters.get(site, ()) if m.valid_on(on))
+
+    def enterprise_of_meter(self, meter: str, on: dt.date) -> Enterprise | None:
+        row = self.meter(meter, on)
+        site = self.site(row.site, on) if row is not None else None
+        return self.enterprise(site.uscc, on) if site is not None else None
+
+    def meters_on(self, on: dt.date) -> tuple[Meter, ...]:
+        """Every meter valid on a date, by id."""
+        return tuple(m for rows in (self._meters[i] for i in self.meter_ids) for m in rows if m.valid_on(on))
+
+    def admit(self, meter: str, publisher: str, ts_ms: int) -> tuple[int, float, bool] | RejectReason:
+        """(cadence_s, factor, may_revise) of one reading, or why this publisher may not send it (rule A2).
+
+        The answer for a meter with one row is kept, so that a stream of readings costs one look-up each.
+        """
+        known = self._cache.get((meter, publisher))
+        if known is not None:
+            cadence_s, factor, may_revise, from_ms, to_ms = known
+            if from_ms < ts_ms <= to_ms:
+                return cadence_s, factor, may_revise
+        return self._admit_slow(meter, publisher, ts_ms)
+
+    def _admit_slow(self, meter: str, publisher: str, ts_ms: int) -> tuple[int, float, bool] | RejectReason:
+        versions = self._meters.get(meter)
+        if versions is None:
+            return RejectReason.UNKNOWN_METER
+        if publisher not in self._publishers:
+            return RejectReason.AUTHZ
+        on = dt.datetime.fromtimestamp((ts_ms - 1) / 1000.0, self.zone).date()
+        row, sender = _valid(versions, on), self.publisher(publisher, on)
+        if row is None:
+            return RejectReason.UNKNOWN_METER
+        if sender is None or row.publisher != publisher:
+            return RejectReason.AUTHZ
+        factor = 1.0 if row.ratio_applied else row.ratio
+        if len(self._cache) < 4 * len(self._meters) + 1000:
+            span = (
+                max(self._midnight_ms(row.valid_from), self._midnight_ms(sender.valid_from)),
+                min(self._midnight_ms(row.valid_to), self._midnight_ms(sender.valid_to)),
+            )
+            self._cache[meter, publisher] = (row.cadence_s, factor, sender.may_revise, *span)
+        return row.cadence_s, factor, sender.may_revise
+
+    def _midnight_ms(self, date: dt.date | None) -> int:
+        if date is None:
+            return 1 << 62
+        return int(dt.datetime(date.year, date.month, date.day, tzinfo=self.zone).timestamp()) * 1000
+
+
+def _by(rows: Iterable[R], key: Callable[[R], str]) -> Mapping[str, Sequence[R]]:
+    groups: dict[str, list[R]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return dict(groups)
+
+
+def _valid(rows: Sequence[R], on: dt.date) -> R | None:
+    for row in rows:
+        if row.valid_on(on):
+            return row
+    return None
