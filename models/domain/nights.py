@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Final
 from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+_QUARTER_MS: Final = 900_000
+"""Every zone's offset is a multiple of this."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,3 +48,11 @@ def nights_before(night: Night, count: int, zone: ZoneInfo) -> tuple[Night, ...]
 
 def _noon_ms(date: dt.date, zone: ZoneInfo) -> int:
     return int(dt.datetime(date.year, date.month, date.day, 12, tzinfo=zone).timestamp()) * 1000
+
+
+def night_ordinals(ts_ms: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
+    """`date.toordinal()` of the night of each stamp, (n,) -> (n,); looked up once a quarter of an hour of event time."""
+    quarters, position = np.unique((ts_ms - 1) // _QUARTER_MS, return_inverse=True)
+    ordinals = [night_of_stamp(quarter * _QUARTER_MS + 1, zone).date.toordinal() for quarter in quarters.tolist()]
+    result: NDArray[np.int64] = np.array(ordinals, dtype=np.int64)[position]
+    return result

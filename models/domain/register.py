@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Final, TypeVar
@@ -189,6 +189,23 @@ SHEETS: Final[Mapping[str, type[Dated]]] = {
 R = TypeVar("R", bound=Dated)
 
 
+FOREVER_MS: Final = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What holds for readings of one meter from one publisher stamped in (`from_ms`, `to_ms`].
+
+    `factor` turns wire values of power, current and energy into primary values.
+    """
+
+    cadence_s: int
+    factor: float
+    may_revise: bool
+    from_ms: int
+    to_ms: int
+
+
 @dataclass(frozen=True)
 class Register:
     """Look-ups over the rows as of a date. `version` is the digest of the rows; it names the register in evidence."""
@@ -196,9 +213,6 @@ class Register:
     rows: RegisterRows
     zone: ZoneInfo
     version: str = ""
-    _cache: dict[tuple[str, str], tuple[int, float, bool, int, int]] = field(
-        default_factory=dict, repr=False, compare=False
-    )
 
     @cached_property
     def meter_ids(self) -> tuple[str, ...]:
@@ -256,42 +270,28 @@ class Register:
         """Every meter valid on a date, by id."""
         return tuple(m for rows in (self._meters[i] for i in self.meter_ids) for m in rows if m.valid_on(on))
 
-    def admit(self, meter: str, publisher: str, ts_ms: int) -> tuple[int, float, bool] | RejectReason:
-        """(cadence_s, factor, may_revise) of one reading, or why this publisher may not send it (rule A2).
-
-        The answer for a meter with one row is kept, so that a stream of readings costs one look-up each.
-        """
-        known = self._cache.get((meter, publisher))
-        if known is not None:
-            cadence_s, factor, may_revise, from_ms, to_ms = known
-            if from_ms < ts_ms <= to_ms:
-                return cadence_s, factor, may_revise
-        return self._admit_slow(meter, publisher, ts_ms)
-
-    def _admit_slow(self, meter: str, publisher: str, ts_ms: int) -> tuple[int, float, bool] | RejectReason:
+    def admit(self, meter: str, publisher: str, ts_ms: int) -> Permit | RejectReason:
+        """What a reading of `meter` stamped `ts_ms` may be, or why this publisher may not send it (rule A2)."""
         versions = self._meters.get(meter)
         if versions is None:
             return RejectReason.UNKNOWN_METER
-        if publisher not in self._publishers:
-            return RejectReason.AUTHZ
         on = dt.datetime.fromtimestamp((ts_ms - 1) / 1000.0, self.zone).date()
         row, sender = _valid(versions, on), self.publisher(publisher, on)
         if row is None:
             return RejectReason.UNKNOWN_METER
         if sender is None or row.publisher != publisher:
             return RejectReason.AUTHZ
-        factor = 1.0 if row.ratio_applied else row.ratio
-        if len(self._cache) < 4 * len(self._meters) + 1000:
-            span = (
-                max(self._midnight_ms(row.valid_from), self._midnight_ms(sender.valid_from)),
-                min(self._midnight_ms(row.valid_to), self._midnight_ms(sender.valid_to)),
-            )
-            self._cache[meter, publisher] = (row.cadence_s, factor, sender.may_revise, *span)
-        return row.cadence_s, factor, sender.may_revise
+        return Permit(
+            cadence_s=row.cadence_s,
+            factor=1.0 if row.ratio_applied else row.ratio,
+            may_revise=sender.may_revise,
+            from_ms=self._midnight_ms(max(row.valid_from, sender.valid_from)),
+            to_ms=min(self._midnight_ms(row.valid_to), self._midnight_ms(sender.valid_to)),
+        )
 
     def _midnight_ms(self, date: dt.date | None) -> int:
         if date is None:
-            return 1 << 62
+            return FOREVER_MS
         return int(dt.datetime(date.year, date.month, date.day, tzinfo=self.zone).timestamp()) * 1000
 
 

@@ -1,0 +1,279 @@
+"""Canonical JSON, fast: rows and columns decoded by typed structs, the rows of a whole commit group transposed at once.
+
+msgspec takes the last of duplicate keys without a word, so the quotation marks of a payload are counted: two for each
+key and two for each string is what its decoded content implies, more means a key came twice. Whatever is unusual (a
+backslash, a null, a wrong type, a surplus mark) goes to the strict path, which says what is wrong.
+
+A publisher mostly sends the same fields. What its last message carried becomes a struct of exactly these fields, all
+required, which is tried first: it costs half. A message that does not fit takes the general structs, with the same
+result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import msgspec
+import numpy as np
+
+from connectors.adapters import strict
+from connectors.adapters.builder import BatchBuilder, RowColumns
+from models.domain.channels import CHANNELS, PLAIN
+
+_ABSENT: Final = math.nan
+_NO_INT: Final = -1
+_INTEGERS: Final = ("interval_s", "rev")
+_ALL: Final = (*_INTEGERS, *CHANNELS)
+"""Every optional field of a reading; `meter` and `ts` come before them."""
+
+_MAX_LAYOUTS: Final = 64
+_UNFIT: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+_Field = tuple[str, Any] | tuple[str, Any, Any]
+_ENVELOPE: Final[tuple[_Field, ...]] = (("v", Literal[1]), ("sent", str | None, None))
+_FIXED: Final[tuple[_Field, ...]] = (("meter", str), ("ts", int | str))
+_FIXED_COLUMNS: Final[tuple[_Field, ...]] = (("meter", list[str]), ("ts", list[int | str]))
+
+
+def _struct(name: str, fields: Sequence[_Field], *, gc: bool = True) -> Any:
+    return msgspec.defstruct(name, fields, gc=gc, kw_only=True, forbid_unknown_fields=True)
+
+
+def _optional_columns() -> list[_Field]:
+    kinds = [(name, list[int] if name in _INTEGERS else list[float | None]) for name in _ALL]
+    return [(name, kind | None, None) for name, kind in kinds]
+
+
+_Columns: Final = _struct("Columns", [*_FIXED_COLUMNS, *_optional_columns()])
+_decode_top: Final = msgspec.json.Decoder(
+    _struct("TopColumns", [*_ENVELOPE, *_FIXED_COLUMNS, *_optional_columns()])
+).decode
+_decode_named: Final = msgspec.json.Decoder(_struct("Named", [*_ENVELOPE, ("columns", _Columns)])).decode
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Optional fields of a reading, and the decoder of messages whose readings have them.
+
+    With `complete` all of them are required; without it they may be absent.
+    """
+
+    fields: tuple[str, ...]
+    complete: bool
+    decode: Callable[[bytes], Any]
+
+
+def _layout(fields: tuple[str, ...], *, complete: bool) -> _Layout:
+    rows: list[_Field] = list(_FIXED)
+    for name in fields:
+        kind, absent = (int, _NO_INT) if name in _INTEGERS else (float, _ABSENT)
+        rows.append((name, kind) if complete else (name, kind, absent))
+    row = _struct("Reading", rows, gc=False)
+    body: Any = list.__class_getitem__(row) | _Columns
+    document = _struct("Document", [*_ENVELOPE, ("readings", body)])
+    return _Layout(fields, complete, msgspec.json.Decoder(document).decode)
+
+
+_PLAIN: Final = _layout((*_INTEGERS, *PLAIN), complete=False)
+_FULL: Final = _layout(_ALL, complete=False)
+
+
+class Canonical:
+    """`{"v":1,"sent":…,"readings":[{…}]}`, or the same names as lists of equal length."""
+
+    def __init__(self) -> None:
+        self._layouts: dict[tuple[str, ...], _Layout] = {}
+        self._last: dict[str, _Layout] = {}
+
+    def decode(self, payload: bytes, builder: BatchBuilder) -> None:
+        if b"\\" in payload:
+            strict.decode(payload, builder)
+            return
+        layout, document = self._decoded(payload, builder.publisher)
+        if document is None:
+            _decode_columns(payload, builder)
+            return
+        readings = document.readings
+        if type(readings) is not list:
+            if not _add_columns(payload, readings, _quotes(document.sent, 4), builder):
+                strict.decode(payload, builder)
+        elif readings:
+            rows = builder.pending.get(layout.fields)
+            if not isinstance(rows, _Rows):
+                rows = builder.pending[layout.fields] = _Rows(layout)
+            rows.add(builder.message, payload, readings, _quotes(document.sent, 4))
+            if not layout.complete:
+                self._learn(builder.publisher, layout, readings[0])
+        else:
+            strict.decode(payload, builder)
+
+    def _decoded(self, payload: bytes, publisher: str) -> tuple[_Layout, Any]:
+        """The message by the first layout that fits; None when neither does."""
+        learnt = self._last.get(publisher)
+        if learnt is not None:
+            try:
+                return learnt, learnt.decode(payload)
+            except _UNFIT:
+                pass
+        layout = _FULL if b'_pct"' in payload else _PLAIN
+        try:
+            return layout, layout.decode(payload)
+        except _UNFIT:
+            return layout, None
+
+    def _learn(self, publisher: str, layout: _Layout, reading: Any) -> None:
+        """Try the fields of this reading first with the publisher's next message."""
+        values = msgspec.structs.astuple(reading)[2:]
+        fields = tuple(
+            name
+            for name, value in zip(layout.fields, values, strict=True)
+            if value is not _ABSENT and not (name in _INTEGERS and value == _NO_INT)
+        )
+        learnt = self._layouts.get(fields)
+        if learnt is None:
+            if len(self._layouts) >= _MAX_LAYOUTS or len(fields) + 2 > strict.MAX_FIELDS:
+                return
+            learnt = self._layouts[fields] = _layout(fields, complete=True)
+        if len(self._last) < _MAX_LAYOUTS or publisher in self._last:
+            self._last[publisher] = learnt
+
+
+def _decode_columns(payload: bytes, builder: BatchBuilder) -> None:
+    """Columns at the top of the message or under `columns`; anything else is for the strict path."""
+    start = payload[:256]
+    try:
+        if b'"readings"' in start:
+            taken = False
+        elif b'"columns"' in start:
+            document = _decode_named(payload)
+            taken = _add_columns(payload, document.columns, _quotes(document.sent, 4), builder)
+        else:
+            document = _decode_top(payload)
+            taken = _add_columns(payload, document, _quotes(document.sent, 2), builder)
+    except _UNFIT:
+        taken = False
+    if not taken:
+        strict.decode(payload, builder)
+
+
+def _quotes(sent: str | None, keys: int) -> int:
+    """Quotation marks of the envelope: `keys`, and the optional `sent` with its text."""
+    return keys if sent is None else keys + 4
+
+
+def _add_columns(payload: bytes, columns: Any, quotes: int, builder: BatchBuilder) -> bool:
+    """Add a message of columns; False when the strict path has to look at it."""
+    meter, ts, *optional = msgspec.structs.astuple(columns)[-(2 + len(_ALL)) :]
+    n = len(meter)
+    present = {name: values for name, values in zip(_ALL, optional, strict=True) if values is not None}
+    lists = [meter, ts, *present.values()]
+    implied = quotes + 2 * (len(lists) + n + list(map(type, ts)).count(str))
+    if n == 0 or len(lists) > strict.MAX_FIELDS or implied != payload.count(b'"') or set(map(len, lists)) != {n}:
+        return False
+    builder.columns(
+        RowColumns(
+            meter=meter,
+            ts=ts,
+            interval_s=present.pop("interval_s", None),
+            rev=present.pop("rev", None),
+            channels={name: np.array(values, dtype=np.float64) for name, values in present.items()},
+            message=np.full(n, builder.message, dtype=np.int32),
+            row=np.arange(n, dtype=np.int32),
+        )
+    )
+    return True
+
+
+class _Rows:
+    """The rows of the group's messages of one layout, as decoded structs, until the group is finished."""
+
+    def __init__(self, layout: _Layout) -> None:
+        self._layout = layout
+        self._messages: list[int] = []
+        self._counts: list[int] = []
+        self._quotes: list[int] = []
+        self._payloads: list[bytes] = []
+        self._readings: list[Any] = []
+
+    def add(self, message: int, payload: bytes, readings: list[Any], quotes: int) -> None:
+        """`quotes` is what the envelope alone implies."""
+        self._messages.append(message)
+        self._counts.append(len(readings))
+        self._quotes.append(payload.count(b'"') - quotes)
+        self._payloads.append(payload)
+        self._readings += readings
+
+    def flush(self, builder: BatchBuilder) -> None:
+        """Transpose, count keys, and add; a message with a surplus mark goes to the strict path."""
+        rows = list(map(msgspec.structs.astuple, self._readings))
+        columns = list(zip(*rows, strict=True))
+        if self._implied(columns) != sum(self._quotes) or len(self._layout.fields) + 2 > strict.MAX_FIELDS:
+            rows = self._without_odd(rows, builder)
+            if not rows:
+                return
+            columns = list(zip(*rows, strict=True))
+        n = len(rows)
+        present = {
+            name: values
+            for name, values in zip(self._layout.fields, columns[2:], strict=True)
+            if self._layout.complete or _absent(name, values) < n
+        }
+        counts = np.array(self._counts)
+        starts = np.repeat(np.cumsum(counts) - counts, counts)
+        builder.columns(
+            RowColumns(
+                meter=columns[0],
+                ts=columns[1],
+                interval_s=self._integers(present.pop("interval_s", None)),
+                rev=self._integers(present.pop("rev", None)),
+                channels={name: np.array(values) for name, values in present.items()},
+                message=np.repeat(np.array(self._messages, dtype=np.int32), counts),
+                row=(np.arange(n) - starts).astype(np.int32),
+            )
+        )
+
+    def _integers(self, values: Sequence[int] | None) -> Sequence[int] | None:
+        """Integers with 0 where a reading does not carry one."""
+        if values is None or self._layout.complete:
+            return values
+        return [0 if value == _NO_INT else value for value in values]
+
+    def _implied(self, columns: Sequence[tuple[Any, ...]]) -> int:
+        """Quotation marks that the fields of decoded readings account for."""
+        n, layout = len(columns[0]), self._layout
+        fields = n * (3 + len(layout.fields)) + list(map(type, columns[1])).count(str)
+        if not layout.complete:
+            fields -= sum(_absent(name, values) for name, values in zip(layout.fields, columns[2:], strict=True))
+        return 2 * fields
+
+    def _without_odd(self, rows: list[tuple[Any, ...]], builder: BatchBuilder) -> list[tuple[Any, ...]]:
+        """The rows of the messages whose marks add up; the other messages are read strictly."""
+        kept: list[tuple[Any, ...]] = []
+        messages, counts = [], []
+        start = 0
+        for message, count, quotes, payload in zip(
+            self._messages, self._counts, self._quotes, self._payloads, strict=True
+        ):
+            mine = rows[start : start + count]
+            start += count
+            if quotes == self._implied(list(zip(*mine, strict=True))) and not any(map(_overlong, mine)):
+                kept += mine
+                messages.append(message)
+                counts.append(count)
+            else:
+                builder.begin(message)
+                strict.decode(payload, builder)
+        self._messages, self._counts = messages, counts
+        return kept
+
+
+def _absent(name: str, values: tuple[Any, ...]) -> int:
+    return values.count(_NO_INT if name in _INTEGERS else _ABSENT)
+
+
+def _overlong(row: tuple[Any, ...]) -> bool:
+    """Whether a reading carries more fields than one may; only that of the widest layout can."""
+    return len(row) - row.count(_ABSENT) - row[2:4].count(_NO_INT) > strict.MAX_FIELDS

@@ -1,0 +1,222 @@
+"""What a clerk reads about a suspected furnace: named measurements, recomputable from the stored readings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.domain.findings import Reason
+from models.domain.register import Furnace, Meter
+from models.learned.melting import KWH_PER_TONNE, KWH_PER_TONNE_RANGE, MeltEvidence
+
+
+def measures_of(evidence: MeltEvidence, position: int) -> dict[str, float]:
+    """Every pooled measurement of one meter that exists, at six significant digits."""
+    values = {f.name: float(getattr(evidence, f.name)[position]) for f in fields(evidence)}
+    return {name: float(f"{value:.6g}") for name, value in values.items() if np.isfinite(value)}
+
+
+def reasons_of(
+    evidence: MeltEvidence,
+    position: int,
+    past: Mapping[str, NDArray[np.float64]],
+    *,
+    melting: tuple[Furnace, ...],
+    meter: Meter | None,
+    peak_kw: float,
+) -> tuple[Reason, ...]:
+    """The measurements behind one finding, strongest first, then what speaks for something else.
+
+    `past` maps a feature to its (k,) nightly values; `melting` are the declared melting furnaces of the site.
+    """
+    at = {f.name: float(getattr(evidence, f.name)[position]) for f in fields(evidence)}
+    reasons = [*_rhythm(at), *_energy(at), *_heats(at), *_instants(at), *_nights(past), _decoy(at)]
+    reasons += _register(melting, meter, peak_kw)
+    return tuple(reasons)
+
+
+def _reason(code: str, value: float, unit: str, zh: str, en: str) -> Reason:
+    return Reason(code=code, value=float(f"{value:.6g}"), unit=unit, zh=zh, en=en)
+
+
+def _rhythm(at: Mapping[str, float]) -> list[Reason]:
+    if not at["quarter_score"] > 0.0:
+        return []
+    period, peak, dips, depth = at["period_min"], at["acf_peak"], at["dips_per_hour"], 100.0 * at["dip_depth"]
+    return [
+        _reason(
+            "period",
+            period,
+            "min",
+            f"负荷每约 {period:.0f} 分钟重复一次（{at['nights']:.0f} 夜合计自相关 {peak:.2f}），疑似熔炼炉次",
+            f"the load repeats every {period:.0f} min (autocorrelation {peak:.2f} over {at['nights']:.0f} nights), "
+            "as suspected heats would",
+        ),
+        _reason(
+            "dips",
+            dips,
+            "1/h",
+            f"工作时段每小时回落 {dips:.2f} 次，回落深度中位数 {depth:.0f} %",
+            f"{dips:.2f} dips per working hour, median depth {depth:.0f} %",
+        ),
+        _reason(
+            "block_hours",
+            at["hours"],
+            "h",
+            f"近 {at['nights']:.0f} 夜成段工作共 {at['hours']:.1f} 小时",
+            f"{at['hours']:.1f} hours of steady work over {at['nights']:.0f} nights",
+        ),
+    ]
+
+
+def _tonnes(kwh: float) -> tuple[float, float, float]:
+    low, high = KWH_PER_TONNE_RANGE
+    return kwh / KWH_PER_TONNE, kwh / high, kwh / low
+
+
+def _energy(at: Mapping[str, float]) -> list[Reason]:
+    kwh = at["heat_kwh"] if at["heat_score"] > at["quarter_score"] else at["cycle_kwh"]
+    if not np.isfinite(kwh):
+        return []
+    tonnes, least, most = _tonnes(kwh)
+    spread = at["heat_kwh_cv"] if at["heat_score"] > at["quarter_score"] else at["cycle_kwh_spread"]
+    zh_spread = f"，离散系数 {100 * spread:.0f} %" if np.isfinite(spread) else ""
+    en_spread = f", spread {100 * spread:.0f} %" if np.isfinite(spread) else ""
+    return [
+        _reason(
+            "heat_kwh",
+            kwh,
+            "kWh",
+            f"每个周期用电约 {kwh:.0f} kWh{zh_spread}，按 600 kWh/t 折合 {tonnes:.2f} t（550-680：{least:.2f}-{most:.2f} t）",
+            f"about {kwh:.0f} kWh per cycle{en_spread}; at 600 kWh/t {tonnes:.2f} t "
+            f"({least:.2f}-{most:.2f} t at 680-550)",
+        )
+    ]
+
+
+def _heats(at: Mapping[str, float]) -> list[Reason]:
+    if not at["heat_score"] > 0.0:
+        return []
+    return [
+        _reason(
+            "heats",
+            at["heats"],
+            "1",
+            f"分钟曲线识别 {at['heats']:.0f} 炉，每炉中位 {at['heat_minutes']:.0f} 分钟，间隔 {at['gap_minutes']:.0f} 分钟，"
+            f"周期离散 {100 * at['heat_period_spread']:.0f} %",
+            f"{at['heats']:.0f} heats in the minute curve, median {at['heat_minutes']:.0f} min, pauses of "
+            f"{at['gap_minutes']:.0f} min, period spread {100 * at['heat_period_spread']:.0f} %",
+        )
+    ]
+
+
+def _instants(at: Mapping[str, float]) -> list[Reason]:
+    reasons = []
+    if at["instants"] > 0.0:
+        share = 100.0 * at["snapshot_rms"]
+        reasons.append(
+            _reason(
+                "snapshot",
+                share,
+                "%",
+                f"瞬时功率与表底差值平均功率相差（均方根）{share:.0f} %，15 分钟内有通断",
+                f"instants differ from register means by {share:.0f} % (rms): the load pauses within the quarter hour",
+            )
+        )
+    if at["circle"] > 0.0:
+        pm = at["circle_pm_kw"]
+        reasons.append(
+            _reason(
+                "circle",
+                at["circle_nats"],
+                "nat",
+                f"有功-无功落在相控整流圆上（证据 {at['circle_nats']:.0f} nat，满功率约 {pm:.0f} kW），符合晶闸管中频电源",
+                f"P and Q lie on a phase-control circle ({at['circle_nats']:.0f} nats, full power about {pm:.0f} kW), "
+                "as a thyristor supply does",
+            )
+        )
+    return reasons
+
+
+def _nights(past: Mapping[str, NDArray[np.float64]]) -> list[Reason]:
+    starts = past.get("block_start_h")
+    rhythm = past.get("acf_15min")
+    if starts is None or rhythm is None:
+        return []
+    known = np.sort(starts[np.isfinite(starts) & np.isfinite(rhythm)])
+    if not known.size:
+        return []
+    clock = [_clock(hours) for hours in (known[known.size // 2], known[0], known[-1])]
+    return [
+        _reason(
+            "block_start",
+            float(known[known.size // 2]),
+            "h",
+            f"开始时刻中位 {clock[0]}（{clock[1]} 至 {clock[2]}）",
+            f"work starts at {clock[0]} (median; {clock[1]} to {clock[2]})",
+        )
+    ]
+
+
+def _clock(hours_after_noon: float) -> str:
+    minutes = round((hours_after_noon + 12.0) * 60.0) % 1440
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def _decoy(at: Mapping[str, float]) -> Reason:
+    """The load most easily taken for a furnace, given the evidence, and the measurement that speaks against it."""
+    spread = at["heat_kwh_cv"] if at["heat_score"] > at["quarter_score"] else at["cycle_kwh_spread"]
+    if at["circle"] > 0.5:
+        value = 100.0 * spread if np.isfinite(spread) else float("nan")
+        return _reason(
+            "decoy",
+            value,
+            "%",
+            f"最易混淆：中频透热（锻造加热）。其停顿不规则，此处每周期电量离散仅 {value:.0f} %",
+            f"nearest other load: induction forging heater. Its stops are irregular; here energy per cycle varies by "
+            f"{value:.0f} % only",
+        )
+    if at["dip_depth"] > 0.5:
+        value = at["period_min"] if np.isfinite(at["period_min"]) else at["heat_period_min"]
+        return _reason(
+            "decoy",
+            value,
+            "min",
+            f"最易混淆：电弧炉。电弧炉各炉功率起伏大，此处周期稳定在 {value:.0f} 分钟；需现场核实",
+            f"nearest other load: arc furnace. Its power is erratic; here the period holds at {value:.0f} min; "
+            "to be checked on site",
+        )
+    value = at["acf_peak"]
+    return _reason(
+        "decoy",
+        value,
+        "1",
+        f"最易混淆：成组启停的电阻炉或压缩机。其多台不同步，此处自相关峰值达 {value:.2f}",
+        f"nearest other load: groups of resistance furnaces or compressors. They run out of step; here the "
+        f"autocorrelation peaks at {value:.2f}",
+    )
+
+
+def _register(melting: tuple[Furnace, ...], meter: Meter | None, peak_kw: float) -> list[Reason]:
+    reasons = []
+    if melting:
+        names = ", ".join(f.furnace for f in melting)
+        reasons.append(
+            _reason("declared", float(len(melting)), "1", f"已登记熔炼炉：{names}", f"declared melting furnaces: {names}")
+        )
+    allowed = None if meter is None else meter.contract_kva or meter.transformer_kva
+    if allowed is not None and np.isfinite(peak_kw):
+        ratio = peak_kw / allowed
+        reasons.append(
+            _reason(
+                "contract_ratio",
+                ratio,
+                "1",
+                f"最大平均功率 {peak_kw:.0f} kW，为登记容量 {allowed:.0f} kVA 的 {ratio:.2f} 倍",
+                f"largest mean power {peak_kw:.0f} kW, {ratio:.2f} of the registered {allowed:.0f} kVA",
+            )
+        )
+    return reasons

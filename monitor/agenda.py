@@ -1,0 +1,122 @@
+"""What is to be judged next: nights whose watermark passed, nights that got late readings, sealed sites meanwhile."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from models.domain.nights import Night, night_of_date, night_of_stamp
+from monitor.feeds import Feed, Feeds, feed_key
+from monitor.judge import POOL_NIGHTS, Job, Keys
+
+FIRST_NIGHTS: Final = 8
+"""How many nights back a feed that was never judged begins; older ones are judged as their readings arrive."""
+PROVISIONAL_HOURS: Final = (6, 12, 18)
+"""Hours after noon at which sealed sites are looked at before the night is over."""
+_NEVER: Final = 0
+_DAY: Final = dt.timedelta(days=1)
+
+
+class Agenda:
+    """Closed nights by feed, and the meters of closed nights that have to be judged again.
+
+    Late readings change their own night; where its feature row changed, the nights that pool it follow.
+    """
+
+    def __init__(self, zone: ZoneInfo, n_meters: int, closed: Mapping[str, dt.date]) -> None:
+        self._zone = zone
+        self._n_meters = n_meters
+        self._closed = dict(closed)
+        self._closed_of: dict[int, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
+        self._late: dict[tuple[int, int], list[Keys]] = {}
+        self._looked: dict[Feed, int] = {}
+
+    @property
+    def has_late(self) -> bool:
+        return bool(self._late)
+
+    def close(self, feed: Feed, night: Night, keys: Keys) -> None:
+        """The night of the feed is being judged: from now on its readings are late ones."""
+        self._closed[feed_key(feed)] = night.date
+        self._mark(feed, night.date, keys)
+
+    def is_closed(self, feed: Feed, night: Night) -> bool:
+        """Whether the night, or one after it, was judged as closed."""
+        closed = self._closed.get(feed_key(feed))
+        return closed is not None and night.date <= closed
+
+    def restore(self, feeds: Mapping[Feed, Keys]) -> None:
+        """After a restart: what the desk says is closed holds for the feeds' meters."""
+        for feed, keys in feeds.items():
+            closed = self._closed.get(feed_key(feed))
+            if closed is not None:
+                self._mark(feed, closed, keys)
+
+    def on_readings(self, interval_s: int, keys: Keys, nights: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
+        """Readings changed these nights (ordinals); those of closed nights are noted."""
+        closed_of = self._closed_of.get(interval_s)
+        if closed_of is None:
+            return
+        late = nights <= closed_of[keys]
+        if not late.any():
+            return
+        for night in np.unique(nights[late]).tolist():
+            self._late.setdefault((interval_s, night), []).append(np.unique(keys[late & (nights == night)]))
+
+    def on_changed(self, job: Job, keys: Keys) -> None:
+        """Feature rows of a late job's night changed for these meters: judge the nights that pool it again."""
+        if job.keys is None or keys.size == 0:
+            return
+        ordinal = job.night.date.toordinal()
+        for later in range(ordinal + 1, ordinal + POOL_NIGHTS):
+            self.on_readings(job.feed[1], keys, np.full(len(keys), later, dtype=np.int64))
+
+    def due(self, feeds: Mapping[Feed, Keys], marks: Feeds) -> Job | None:
+        """The earliest night whose watermark has passed, if any."""
+        jobs = [Job(feed, night) for feed in feeds if (night := self._next(feed, feeds[feed], marks)) is not None]
+        return min(jobs, key=lambda job: (job.night.date, job.feed), default=None)
+
+    def late(self, feed_of: Callable[[int, Keys], Mapping[Feed, Keys]]) -> list[Job]:
+        """Jobs of the earliest night with late readings; they are taken off the list."""
+        if not self._late:
+            return []
+        interval_s, ordinal = min(self._late, key=lambda item: (item[1], item[0]))
+        keys = np.unique(np.concatenate(self._late.pop((interval_s, ordinal))))
+        night = night_of_date(dt.date.fromordinal(ordinal), self._zone)
+        return [Job(feed, night, mine) for feed, mine in feed_of(interval_s, keys).items()]
+
+    def provisional(self, feed: Feed, keys: Keys, marks: Feeds) -> Job | None:
+        """A look at `keys` before the night is over, when the watermark passes the next of `PROVISIONAL_HOURS`."""
+        watermark_ms = marks.watermark_ms(feed)
+        closed = self._closed.get(feed_key(feed))
+        if watermark_ms == 0 or closed is None or keys.size == 0:
+            return None
+        night = night_of_stamp(watermark_ms, self._zone)
+        passed = [h for h in PROVISIONAL_HOURS if night.start_ms + h * 3_600_000 <= watermark_ms]
+        if not passed or night.date != closed + _DAY:
+            return None
+        look = night.start_ms + passed[-1] * 3_600_000
+        if self._looked.get(feed, 0) >= look:
+            return None
+        self._looked[feed] = look
+        return Job(feed, night, keys, provisional=True)
+
+    def _mark(self, feed: Feed, closed: dt.date, keys: Keys) -> None:
+        mine = self._closed_of.setdefault(feed[1], np.full(self._n_meters, _NEVER, dtype=np.int64))
+        mine[keys] = np.maximum(mine[keys], closed.toordinal())
+
+    def _next(self, feed: Feed, keys: Keys, marks: Feeds) -> Night | None:
+        watermark_ms = marks.watermark_ms(feed)
+        if watermark_ms == 0:
+            return None
+        closed = self._closed.get(feed_key(feed))
+        if closed is None:
+            last = night_of_stamp(watermark_ms, self._zone)
+            closed = self._closed[feed_key(feed)] = last.date - _DAY * FIRST_NIGHTS
+            self._mark(feed, closed, keys)
+        night = night_of_date(closed + _DAY, self._zone)
+        return night if night.end_ms <= watermark_ms else None

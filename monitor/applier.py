@@ -1,0 +1,162 @@
+"""Applying the journal: duplicates and conflicts are decided here, windows filled, rows handed to history.
+
+Recent readings are settled by the rings. Those that lie before what a ring holds, and cadences no ring is kept for,
+are settled against history, in batches, at the next flush.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from models.domain.channels import CHANNELS
+from models.domain.nights import night_ordinals
+from monitor.admission import Admitted
+from monitor.history import History
+from monitor.history_known import KnownKind
+from monitor.roster import Roster
+from monitor.rows import Rows, history_rows, taken
+from monitor.windows import Outcome, Ring
+
+RING_HOURS: Final[Mapping[int, int]] = {
+    60: 48,
+    120: 72,
+    180: 72,
+    300: 96,
+    600: 192,
+    900: 192,
+    1200: 192,
+    1800: 192,
+    3600: 192,
+}
+"""How much a ring of each cadence holds: a week of quarter-hours and a day of slack, two days of minutes."""
+
+OnReadings = Callable[[int, NDArray[np.int32], NDArray[np.int64]], None]
+"""Told of readings that changed a night: cadence, meter keys, `toordinal()` of the nights."""
+
+
+@dataclass
+class Applier:
+    """Rings, and the rows on their way to history. `on_readings` hears of every reading that was new or a conflict."""
+
+    roster: Roster
+    history: History
+    zone: ZoneInfo
+    on_readings: OnReadings
+    rings: dict[int, Ring] = field(default_factory=dict)
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    applied_seq: int = 0
+    _fresh: list[Rows] = field(default_factory=list)
+    _old: list[Rows] = field(default_factory=list)
+    n_waiting: int = 0
+
+    def apply(self, group: Admitted, seq: int) -> None:
+        """Apply one committed group. Groups come in sequence order."""
+        if len(group):
+            cadences = np.unique(group.interval_s).tolist()
+            for interval_s in cadences:
+                rows = Rows(seq, interval_s, group.keys, group.ts_ms, group.rev, dict(group.channels))
+                self._apply_cadence(rows if len(cadences) == 1 else rows.take(group.interval_s == interval_s))
+        self.applied_seq = seq
+
+    def touch(self, group: Admitted) -> None:
+        """Tell of readings that were applied before a restart, without applying them again."""
+        for interval_s in np.unique(group.interval_s).tolist():
+            mine = group.interval_s == interval_s
+            self.on_readings(interval_s, group.keys[mine], night_ordinals(group.ts_ms[mine], self.zone))
+
+    def flush(self) -> None:
+        """Write what is waiting to history, and settle the readings that lay before the rings."""
+        fresh, self._fresh, old, self._old = self._fresh, [], self._old, []
+        self.n_waiting = 0
+        with self.history.transaction():
+            if fresh or self.applied_seq > self.history.cursor:
+                self.history.append(history_rows(fresh, self.roster), cursor=self.applied_seq)
+            if old:
+                self._settle_old(old)
+
+    def rebuild(self) -> None:
+        """Fill the rings from history: start-up is crash recovery."""
+        span = self.history.span()
+        if span is None:
+            return
+        for interval_s, hours in RING_HOURS.items():
+            for stored in self.history.scan(span[1] - hours * 3_600_000, span[1], interval_s=interval_s):
+                ring = self.ring(interval_s)
+                if ring is not None and stored.num_rows:
+                    fill_ring(ring, stored, self.roster)
+
+    def ring(self, interval_s: int) -> Ring | None:
+        """The ring of a cadence, None where none is kept."""
+        ring = self.rings.get(interval_s)
+        if ring is None and interval_s in RING_HOURS:
+            ring = self.rings[interval_s] = Ring(interval_s, RING_HOURS[interval_s] * 3600 // interval_s)
+        return ring
+
+    def _apply_cadence(self, rows: Rows) -> None:
+        ring = self.ring(rows.interval_s)
+        if ring is None:
+            self._wait(self._old, rows)
+            return
+        outcome, fresh = ring.apply(rows.keys, rows.ts_ms, rows.rev, rows.channels)
+        counts = np.bincount(outcome, minlength=len(Outcome)).tolist()
+        self.outcomes.update({o: counts[o] for o in Outcome if counts[o] and o is not Outcome.OLD})
+        if counts[Outcome.OLD]:
+            self._wait(self._old, rows.take(outcome == Outcome.OLD))
+        changed = (outcome == Outcome.STORED) | (outcome == Outcome.CONFLICT)
+        if changed.any():
+            new = rows.only(fresh).take(changed)
+            self._wait(self._fresh, new)
+            self._changed(new)
+
+    def _wait(self, where: list[Rows], rows: Rows) -> None:
+        where.append(rows)
+        self.n_waiting += len(rows)
+
+    def _changed(self, rows: Rows) -> None:
+        self.on_readings(rows.interval_s, rows.keys, night_ordinals(rows.ts_ms, self.zone))
+
+    def _settle_old(self, blocks: Sequence[Rows]) -> None:
+        """Keep what of readings older than the rings is new, or contradicts what history has for the same stamp."""
+        rows = history_rows(blocks, self.roster)
+        kinds = self.history.classify_old(rows)
+        outcome = np.full(len(rows), Outcome.DUPLICATE, dtype=np.uint8)
+        channels: dict[str, NDArray[np.float64]] = {}
+        for name, kind in kinds.items():
+            fresh = (kind != KnownKind.ABSENT) & (kind != KnownKind.DUPLICATE)
+            channels[name] = np.where(fresh, rows.channels[name], np.nan)
+            outcome[fresh & (outcome == Outcome.DUPLICATE)] = Outcome.STORED
+            outcome[kind == KnownKind.CONFLICT] = Outcome.CONFLICT
+        counts = np.bincount(outcome, minlength=len(Outcome)).tolist()
+        self.outcomes.update({o: counts[o] for o in Outcome if counts[o]})
+        changed = outcome != Outcome.DUPLICATE
+        if not changed.any():
+            return
+        self.history.append(taken(rows, channels, changed), cursor=self.applied_seq)
+        keys = np.concatenate([b.keys for b in blocks])
+        for interval_s in np.unique(rows.interval_s[changed]).tolist():
+            mine = changed & (rows.interval_s == interval_s)
+            self.on_readings(interval_s, keys[mine], night_ordinals(rows.ts_ms[mine], self.zone))
+
+
+def fill_ring(ring: Ring, stored: pa.Table, roster: Roster) -> None:
+    """Put stored readings of the ring's cadence into it. Meters that left the register are left out."""
+    for batch in stored.to_batches(max_chunksize=200_000):
+        meters = batch.column("meter")
+        codes = [roster.index.get(meter, -1) for meter in meters.dictionary.to_pylist()]
+        keys = np.array(codes, dtype=np.int32)[meters.indices.to_numpy()]
+        known = keys >= 0
+        channels = {
+            name: batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64)[known]
+            for name in batch.schema.names
+            if name in CHANNELS
+        }
+        ts_ms, rev = batch.column("ts_ms").to_numpy(), batch.column("rev").to_numpy()
+        ring.apply(keys[known], ts_ms[known], rev[known], channels)

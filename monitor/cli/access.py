@@ -1,0 +1,122 @@
+"""How the command line reads what the daemon knows: through its socket while it runs, else from the files."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import quote
+
+from monitor.ops.local_socket import SOCKET_NAME, socket_address
+from monitor.storage import holder_pid
+from monitor.stored_rows import StoredRows
+
+if TYPE_CHECKING:
+    import httpx
+
+Row = dict[str, Any]
+_TIMEOUT_S: Final = 10.0
+
+
+class AccessError(RuntimeError):
+    """The daemon answered, but not with what was asked for."""
+
+
+class Access(Protocol):
+    """Read-only questions. Filters are those of the queries; values are plain strings or enums."""
+
+    def status(self) -> Row:
+        """State, lags, counts; `running` says whether a daemon answered."""
+
+    def leads(self, **filters: Any) -> list[Row]:
+        """Filters: kind, state, site, month, limit, offset."""
+
+    def lead(self, lead_id: str) -> Row | None:
+        """One lead with its trail; None where there is none."""
+
+    def quarantine(self, **filters: Any) -> list[Row]:
+        """Filters: reason, publisher, limit, before_id."""
+
+    def quarantined(self, entry_id: int) -> Row | None:
+        """One entry with its raw bytes; None where there is none."""
+
+
+def open_access(state_dir: Path) -> Access:
+    """Access to one state directory. Raises FileNotFoundError where nothing was ever recorded."""
+    from monitor.desk.database import DESK_FILE
+    from monitor.journal_schema import segment_paths
+
+    if (state_dir / SOCKET_NAME).exists():
+        running = SocketAccess(state_dir)
+        if running.answers():
+            return running
+    if not (state_dir / DESK_FILE).is_file() and not segment_paths(state_dir):
+        raise FileNotFoundError(f"no journal and no desk in {state_dir}")
+    return StoredRows(state_dir, lambda: {"running": False, "last_pid": holder_pid(state_dir)})
+
+
+class SocketAccess:
+    """Through the local API of the running daemon."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+
+    def answers(self) -> bool:
+        """Whether a daemon listens; a socket left by a crash refuses."""
+        import httpx
+
+        try:
+            return self._get("/v1/status") is not None
+        except httpx.ConnectError:
+            return False
+
+    def status(self) -> Row:
+        found = self._get("/v1/status")
+        if found is None:
+            raise AccessError("the daemon has no status; is its version another one?")
+        return {"running": True, **found}
+
+    def leads(self, **filters: Any) -> list[Row]:
+        return self._items("/v1/leads", filters)
+
+    def lead(self, lead_id: str) -> Row | None:
+        return self._get(f"/v1/leads/{_segment(lead_id)}")
+
+    def quarantine(self, **filters: Any) -> list[Row]:
+        return self._items("/v1/quarantine", filters)
+
+    def quarantined(self, entry_id: int) -> Row | None:
+        return self._get(f"/v1/quarantine/{int(entry_id)}")
+
+    def _items(self, path: str, filters: dict[str, Any]) -> list[Row]:
+        found = self._get(path, {name: str(value) for name, value in filters.items() if value is not None})
+        items: list[Row] = found["items"] if found is not None else []
+        return items
+
+    def _get(self, path: str, params: dict[str, str] | None = None) -> Row | None:
+        with self._client() as client:
+            reply = client.get(path, params=params)
+        if reply.status_code == 404:
+            return None
+        if reply.status_code != 200:
+            raise AccessError(f"the daemon answered {reply.status_code} to {path}: {reply.text[:500]}")
+        body: Row = reply.json()
+        return body
+
+    @contextlib.contextmanager
+    def _client(self) -> Iterator[httpx.Client]:
+        import httpx
+
+        with (
+            socket_address(self._state_dir) as address,
+            httpx.Client(
+                transport=httpx.HTTPTransport(uds=address), base_url="http://gridwarden", timeout=_TIMEOUT_S
+            ) as client,
+        ):
+            yield client
+
+
+def _segment(text: str) -> str:
+    """One path segment: whatever the id holds, it asks for that id and nothing else."""
+    return quote(text, safe="")

@@ -1,0 +1,188 @@
+"""`gridwarden leads`: what was raised, for people at a terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from models.domain.leads import LeadKind, LeadState
+from monitor.supervise import ExitCode
+
+app = typer.Typer(help="线索 Leads: list them, or show one with its evidence and trail.", no_args_is_help=True)
+
+StateDir = Annotated[Path, typer.Option("--state", metavar="DIR", help="State directory of the daemon.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_STATES: Final = {
+    LeadState.OPEN.value: "待核查",
+    LeadState.CLAIMED.value: "已认领",
+    LeadState.DISMISSED.value: "已排除",
+    LeadState.ESCALATED.value: "已立案",
+    LeadState.STALE.value: "已陈旧",
+    LeadState.WITHDRAWN.value: "已撤回",
+}
+_CHANGES: Final = {"raised": "提出", "amended": "修订", "withdrawn": "撤回", "reopened": "重新提出"}
+_DELIVERIES: Final = {
+    "sent": "已送达",
+    "pending": "待发送",
+    "sending": "发送中",
+    "needs_person": "被拒收，需人工处理",
+    "abandoned": "已放弃",
+}
+
+
+@app.command("list")
+def list_command(
+    state_dir: StateDir = Path("state"),
+    kind: Annotated[LeadKind | None, typer.Option(help="Only leads of this kind.")] = None,
+    lead_state: Annotated[LeadState | None, typer.Option(help="Only leads in this state.")] = None,
+    site: Annotated[str | None, typer.Option(help="Only leads of this site.")] = None,
+    month: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="Only leads of this month.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most leads to print.")] = 50,
+    as_json: AsJson = False,  # noqa: FBT002 - a command-line switch
+) -> None:
+    """Leads, the latest night first."""
+    filters = {"kind": kind, "state": lead_state, "site": site, "month": month}
+    given = {name: str(value) for name, value in filters.items() if value is not None}
+    leads = _access(state_dir).leads(**given, limit=limit)
+    if as_json:
+        typer.echo(json.dumps(leads, ensure_ascii=False, indent=2))
+        return
+    _print_table(leads)
+
+
+@app.command("show")
+def show_command(
+    lead_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the lead, as `leads list` prints it.")],
+    state_dir: StateDir = Path("state"),
+    as_json: AsJson = False,  # noqa: FBT002 - a command-line switch
+) -> None:
+    """One lead: what was seen, what to check, the evidence and the trail."""
+    lead = _access(state_dir).lead(lead_id)
+    if lead is None:
+        typer.echo(f"没有线索 {lead_id}。No lead {lead_id}: see `gridwarden leads list`.", err=True)
+        raise typer.Exit(ExitCode.NO_INPUT)
+    if as_json:
+        typer.echo(json.dumps(lead, ensure_ascii=False, indent=2))
+        return
+    _print_lead(lead)
+
+
+def _access(state_dir: Path) -> Any:
+    from monitor.cli.access import open_access
+
+    if not state_dir.is_dir():
+        typer.echo(f"没有状态目录 {state_dir}。No state directory {state_dir}: give it with --state.", err=True)
+        raise typer.Exit(ExitCode.NO_INPUT)
+    try:
+        return open_access(state_dir)
+    except FileNotFoundError as error:
+        typer.echo(f"{state_dir} 里还没有数据。Nothing recorded in {state_dir} yet: {error}", err=True)
+        raise typer.Exit(ExitCode.NO_INPUT) from None
+
+
+def _print_table(leads: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    if not leads:
+        console.print("没有线索。No leads.")
+        return
+    table = Table(title="线索 Leads", title_justify="left", show_lines=True)
+    table.add_column("线索 lead", no_wrap=True)
+    table.add_column("夜 nights", justify="right", no_wrap=True)
+    table.add_column("得分 score\n不符 mismatch", justify="right", no_wrap=True)
+    table.add_column("摘要 summary", ratio=1, min_width=24, overflow="fold")
+    for lead in leads:
+        table.add_row(
+            escape(f"{lead['id']}\n{lead['title']['zh']}\n{_STATES[lead['state']]}"),
+            f"{len({entry['night'] for entry in lead['nights']})}\n{lead['last_night'][5:]}",
+            f"{lead['score']:.2f}\n{lead['mismatch']:.2f}",
+            escape(lead["summary"]["zh"]),
+        )
+    console.print(table)
+    stuck = sum("needs_person" in lead.get("delivery", {}).values() for lead in leads)
+    if stuck:
+        console.print(f"{stuck} 条线索的通知被拒收，需人工处理。Notices of {stuck} lead(s) were refused.", style="red")
+
+
+def _print_lead(lead: dict[str, Any]) -> None:
+    from rich.console import Console, Group
+    from rich.markup import escape
+    from rich.panel import Panel
+    from rich.table import Table
+
+    def text(value: object) -> str:
+        return "-" if value is None or value == "" else escape(str(value))
+
+    console = Console()
+    enterprise = lead["enterprise"] or {}
+    facts = Table.grid(padding=(0, 2))
+    for label, value in (
+        ("编号 id", lead["id"]),
+        (
+            "状态 state",
+            f"{_STATES[lead['state']]} {lead['state']}，第 {lead['revision']} 版 revision {lead['revision']}",
+        ),
+        ("企业 enterprise", f"{enterprise.get('name') or '-'} {enterprise.get('uscc') or ''}"),
+        ("行业 / 登记状态 trade / status", f"{enterprise.get('trade') or '-'} / {enterprise.get('status') or '-'}"),
+        ("厂区 site", f"{lead['site']['name'] or '-'} {lead['site']['id']} {lead['site']['address'] or ''}"),
+        ("电表 meters", "、".join(lead["meters"])),
+        ("夜 nights", f"{lead['first_night']} … {lead['last_night']}"),
+        ("用电迹象得分 score", f"{lead['score']:.2f}"),
+        ("概率 probability", "-" if lead["probability"] is None else f"{lead['probability']:.2f}"),
+        ("与登记不符 mismatch", f"{lead['mismatch']:.2f}"),
+        ("上月线索 previous", lead["previous"]),
+    ):
+        facts.add_row(label, text(value))
+    summary = Group(escape(lead["summary"]["zh"]), "", escape(lead["summary"]["en"]))
+    console.print(Panel(summary, title=f"{lead['title']['zh']} {lead['title']['en']}", title_align="left"))
+    console.print(facts)
+    console.print("\n[bold]依据 Because[/bold]（最明显的一夜 of the strongest night）")
+    for reason in lead["reasons"]:
+        console.print(f"  • {escape(reason['zh'])}\n    {escape(reason['en'])}")
+    console.print("\n[bold]现场核查 What to check[/bold]")
+    for number, (zh, en) in enumerate(zip(lead["what_to_check"]["zh"], lead["what_to_check"]["en"], strict=True), 1):
+        console.print(f"  {number}. {escape(zh)}\n     {escape(en)}")
+    console.print(_evidence_table(lead))
+    console.print(_trail_table(lead))
+
+
+def _evidence_table(lead: dict[str, Any]) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="证据 Evidence", title_justify="left")
+    for heading in ("夜 night", "电表 meter", "得分 score", "量测摘要 readings digest"):
+        table.add_column(heading)
+    for entry in lead["nights"]:
+        table.add_row(entry["night"], escape(entry["meter"]), f"{entry['score']:.2f}", entry["digest"][:16])
+    table.caption = "版本 versions: " + escape(", ".join(f"{k} {v}" for k, v in sorted(lead["versions"].items())))
+    return table
+
+
+def _trail_table(lead: dict[str, Any]) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="记录 Trail", title_justify="left")
+    for heading in ("版 revision", "变化 change", "记录时间 recorded", "送达 delivery"):
+        table.add_column(heading)
+    for revision in lead["revisions"]:
+        damaged = "" if revision["intact"] else " [red]内容已损坏 damaged[/red]"
+        change = f"{_CHANGES[revision['change']]} {revision['change']}{damaged}"
+        table.add_row(str(revision["revision"]), change, revision["recorded_at"], "")
+    for notice in lead["notices"]:
+        note = f"（{notice['note']}）" if notice["note"] else ""
+        table.add_row(
+            "",
+            escape(notice["event_type"].split(".")[-2]),
+            notice["sent_at"] or "-",
+            escape(f"{notice['sink']}: {_DELIVERIES[notice['state']]}{note}"),
+        )
+    return table

@@ -1,0 +1,77 @@
+"""The `gridwarden` command: its sub-commands, and what an error becomes (exit codes after sysexits)."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+from typing import Annotated, Final
+
+import typer
+
+from monitor.config_faults import ConfigFaults
+from monitor.supervise import ExitCode
+
+DISTRIBUTION: Final = "gridwarden"
+COMMANDS: Final = ("run", "demo", "check", "replay", "simulate")
+GROUPS: Final = ("register", "leads", "quarantine")
+
+app = typer.Typer(
+    name=DISTRIBUTION,
+    help="Watches a district's electricity for furnace melting and other leads an office should check.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def version() -> str:
+    """The installed version; `unknown` when run from a tree that is not installed."""
+    try:
+        return importlib.metadata.version(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 — typer hands an option's value over by position
+    if wanted:
+        typer.echo(f"{DISTRIBUTION} {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[  # noqa: FBT002 — typer reads options from defaults
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def _add_commands() -> None:
+    """Module `monitor.cli.NAME` holds the function NAME of a command, or the typer application `app` of a group."""
+    for name in COMMANDS:
+        if importlib.util.find_spec(f"monitor.cli.{name}") is not None:
+            app.command(name)(getattr(importlib.import_module(f"monitor.cli.{name}"), name))
+    for name in GROUPS:
+        if importlib.util.find_spec(f"monitor.cli.{name}") is not None:
+            app.add_typer(importlib.import_module(f"monitor.cli.{name}").app, name=name)
+
+
+_add_commands()
+
+
+def main() -> None:
+    """Run the command line; never shows a traceback for a fault the user can put right."""
+    try:
+        app()
+    except ConfigFaults as error:
+        for fault in error.faults:
+            typer.echo(str(fault), err=True)
+        sys.exit(ExitCode.CONFIG)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(ExitCode.OK)
+    except KeyboardInterrupt:
+        sys.exit(130)

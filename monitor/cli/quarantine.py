@@ -1,0 +1,132 @@
+"""`gridwarden quarantine`: what was refused, why, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from models.domain.readings import RejectReason
+from monitor.supervise import ExitCode
+
+app = typer.Typer(
+    help="隔离区 Quarantine: list what was refused, or show one entry with its bytes and the remedy.",
+    no_args_is_help=True,
+)
+
+StateDir = Annotated[Path, typer.Option("--state", metavar="DIR", help="State directory of the daemon.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_SHOWN_CHARACTERS: Final = 4000
+
+
+@app.command("list")
+def list_command(
+    state_dir: StateDir = Path("state"),
+    publisher: Annotated[str | None, typer.Option(help="Only messages of this publisher.")] = None,
+    reason: Annotated[RejectReason | None, typer.Option(help="Only refusals for this reason.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most entries to print.")] = 50,
+    offset: Annotated[int, typer.Option(min=0, help="Entries to skip, from the newest.")] = 0,
+    as_json: AsJson = False,  # noqa: FBT002 - a command-line switch
+) -> None:
+    """Refusals, the newest first."""
+    entries = _access(state_dir).quarantine(publisher=publisher, reason=reason, limit=limit, offset=offset)
+    if as_json:
+        typer.echo(json.dumps(list(entries), indent=2))
+        return
+    _print_table(entries)
+
+
+@app.command("show")
+def show_command(
+    entry_id: Annotated[int, typer.Argument(metavar="ID", min=1, help="Number, as `quarantine list` prints it.")],
+    state_dir: StateDir = Path("state"),
+    as_json: AsJson = False,  # noqa: FBT002 - a command-line switch
+) -> None:
+    """One refusal: the message as it came, what was wrong, what to do."""
+    entry = _access(state_dir).quarantined(entry_id)
+    if entry is None:
+        typer.echo(f"没有隔离记录 {entry_id}。No entry {entry_id}: see `gridwarden quarantine list`.", err=True)
+        raise typer.Exit(ExitCode.NO_INPUT)
+    if as_json:
+        typer.echo(json.dumps(entry, indent=2))
+        return
+    _print_entry(entry)
+
+
+def printable(text: str) -> str:
+    """Untrusted text for a terminal: control, bidirectional and other unprintable characters as escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def _access(state_dir: Path) -> Any:
+    from monitor.cli.access import open_access
+
+    if not state_dir.is_dir():
+        typer.echo(f"没有状态目录 {state_dir}。No state directory {state_dir}: give it with --state.", err=True)
+        raise typer.Exit(ExitCode.NO_INPUT)
+    try:
+        return open_access(state_dir)
+    except FileNotFoundError as error:
+        typer.echo(f"{state_dir} 里还没有数据。Nothing recorded in {state_dir} yet: {error}", err=True)
+        raise typer.Exit(ExitCode.NO_INPUT) from None
+
+
+def _print_table(entries: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    if not entries:
+        console.print("隔离区为空。The quarantine is empty.")
+        return
+    table = Table(title="隔离区 Quarantine", title_justify="left")
+    table.add_column("编号 id", justify="right", no_wrap=True)
+    table.add_column("收到 received", no_wrap=True)
+    table.add_column("数据源 publisher", overflow="fold")
+    table.add_column("原因 reason", no_wrap=True)
+    table.add_column("说明 detail", ratio=1, overflow="fold")
+    for entry in entries:
+        table.add_row(
+            "-" if entry["id"] is None else str(entry["id"]),
+            entry["received"][:19],
+            escape(printable(entry["publisher"])),
+            entry["reason"],
+            escape(printable(entry["detail"])),
+        )
+    console.print(table)
+
+
+def _print_entry(entry: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.panel import Panel
+    from rich.table import Table
+
+    console = Console()
+    rows = ", ".join(map(str, entry["rows"][:20])) + (" …" if len(entry["rows"]) > 20 else "")
+    facts = Table.grid(padding=(0, 2))
+    for label, value in (
+        ("编号 id", entry["id"]),
+        ("日志序号 journal record", entry["seq"]),
+        ("收到 received", entry["received"]),
+        ("数据源 publisher", entry["publisher"]),
+        ("主题 topic", entry["topic"]),
+        ("格式 adapter", entry["adapter"]),
+        ("原因 reason", entry["reason"]),
+        ("字段 field", entry["field"] or "-"),
+        ("读数行 readings", rows or "整条报文 the whole message"),
+        ("字节 bytes", f"{entry['payload_bytes']}{' (仅保留前 64 KiB only the first 64 KiB kept)' * entry['payload_cut']}"),
+        ("SHA-256", entry["payload_sha256"]),
+    ):
+        facts.add_row(label, escape(printable(str(value))))
+    console.print(facts)
+    console.print(f"\n[bold]说明 What was wrong[/bold]\n  {escape(printable(entry['detail']))}")
+    console.print(f"\n[bold]处理 What to do[/bold]\n  {escape(entry['remedy_zh'])}\n  {escape(entry['remedy_en'])}\n")
+    text = entry["payload_base64"] if entry["payload_text"] is None else entry["payload_text"]
+    title = "报文 payload (base64)" if entry["payload_text"] is None else "报文 payload"
+    more = f"\n… --json 显示全部 --json shows all {len(text)} characters" if len(text) > _SHOWN_CHARACTERS else ""
+    console.print(Panel(escape(printable(text[:_SHOWN_CHARACTERS]) + more), title=title, title_align="left"))

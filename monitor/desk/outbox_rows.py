@@ -1,0 +1,152 @@
+"""Outbox rows: taken in order, settled once, freed or given up by a person only (rule D8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from monitor.desk.schema import OUTBOX
+
+NOTE_CHARACTERS = 256
+
+
+class OutboxState(StrEnum):
+    """Life of a notice. `sending` is `pending` again after a restart."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    NEEDS_PERSON = "needs_person"
+    ABANDONED = "abandoned"
+
+
+WAITING = (OutboxState.PENDING, OutboxState.SENDING, OutboxState.NEEDS_PERSON)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One notice to send: bytes and key as they were committed."""
+
+    seq: int
+    idempotency_key: str
+    subject: str
+    event_type: str
+    body: bytes
+    attempts: int
+
+
+def reset_sending(engine: sa.Engine) -> int:
+    """Make what was being sent when the process ended pending again; returns how many (rule C2)."""
+    with engine.begin() as connection:
+        result = connection.execute(
+            sa.update(OUTBOX).where(OUTBOX.c.state == OutboxState.SENDING).values(state=OutboxState.PENDING)
+        )
+    return result.rowcount
+
+
+def claim(engine: sa.Engine, sink: str, limit: int, skip: frozenset[str]) -> list[Parcel]:
+    """Mark the first notices of up to `limit` subjects as being sent, oldest first.
+
+    A subject whose first unsettled notice is refused, or that is in `skip`, waits: order within a subject holds.
+    """
+    first = (
+        sa.select(sa.func.min(OUTBOX.c.seq).label("seq"))
+        .where(OUTBOX.c.sink == sink, OUTBOX.c.state.in_(_literal(WAITING)))
+        .group_by(OUTBOX.c.subject)
+        .subquery()
+    )
+    heads = (
+        sa.select(OUTBOX.c.seq, OUTBOX.c.subject)
+        .join(first, first.c.seq == OUTBOX.c.seq)
+        .where(OUTBOX.c.state == OutboxState.PENDING)
+        .order_by(OUTBOX.c.seq)
+        .limit(limit + len(skip))
+    )
+    with engine.begin() as connection:
+        chosen = [seq for seq, subject in connection.execute(heads).all() if subject not in skip][:limit]
+        if not chosen:
+            return []
+        connection.execute(sa.update(OUTBOX).where(OUTBOX.c.seq.in_(chosen)).values(state=OutboxState.SENDING))
+        rows = connection.execute(
+            sa.select(
+                OUTBOX.c.seq,
+                OUTBOX.c.idempotency_key,
+                OUTBOX.c.subject,
+                OUTBOX.c.event_type,
+                OUTBOX.c.body,
+                OUTBOX.c.attempts,
+            )
+            .where(OUTBOX.c.seq.in_(chosen))
+            .order_by(OUTBOX.c.seq)
+        ).all()
+    return [Parcel(*row) for row in rows]
+
+
+def settle(
+    engine: sa.Engine, parcel: Parcel, state: OutboxState, *, note: str = "", sent_at_ms: int | None = None
+) -> None:
+    """Record how one attempt ended."""
+    with engine.begin() as connection:
+        connection.execute(
+            sa.update(OUTBOX)
+            .where(OUTBOX.c.seq == parcel.seq)
+            .values(state=state, attempts=parcel.attempts + 1, note=note[:NOTE_CHARACTERS], sent_at_ms=sent_at_ms)
+        )
+
+
+def release(engine: sa.Engine, parcels: list[Parcel]) -> None:
+    """Give back what was claimed and not attempted."""
+    with engine.begin() as connection:
+        connection.execute(
+            sa.update(OUTBOX)
+            .where(OUTBOX.c.seq.in_([parcel.seq for parcel in parcels]), OUTBOX.c.state == OutboxState.SENDING)
+            .values(state=OutboxState.PENDING)
+        )
+
+
+def retry_refused(engine: sa.Engine, sink: str) -> int:
+    """A person's decision: try everything again that a sink refused; returns how many."""
+    with engine.begin() as connection:
+        result = connection.execute(
+            sa.update(OUTBOX)
+            .where(OUTBOX.c.sink == sink, OUTBOX.c.state == OutboxState.NEEDS_PERSON)
+            .values(state=OutboxState.PENDING)
+        )
+    return result.rowcount
+
+
+def abandon(engine: sa.Engine, seq: int, reason: str) -> bool:
+    """A person's decision: never send this refused notice; later ones of its subject go on. False if not refused."""
+    with engine.begin() as connection:
+        result = connection.execute(
+            sa.update(OUTBOX)
+            .where(OUTBOX.c.seq == seq, OUTBOX.c.state == OutboxState.NEEDS_PERSON)
+            .values(state=OutboxState.ABANDONED, note=reason[:NOTE_CHARACTERS])
+        )
+    return result.rowcount == 1
+
+
+def counts(engine: sa.Engine) -> dict[tuple[str, OutboxState], int]:
+    """How many notices each sink has in each state."""
+    query = sa.select(OUTBOX.c.sink, OUTBOX.c.state, sa.func.count()).group_by(OUTBOX.c.sink, OUTBOX.c.state)
+    with engine.begin() as connection:
+        return {(sink, OutboxState(state)): int(number) for sink, state, number in connection.execute(query)}
+
+
+def refused(engine: sa.Engine, limit: int = 100) -> Iterator[dict[str, Any]]:
+    """Notices that wait for a person, oldest first: seq, sink, subject, event type, attempts, note."""
+    columns = (OUTBOX.c.seq, OUTBOX.c.sink, OUTBOX.c.subject, OUTBOX.c.event_type, OUTBOX.c.attempts, OUTBOX.c.note)
+    query = sa.select(*columns).where(OUTBOX.c.state == OutboxState.NEEDS_PERSON).order_by(OUTBOX.c.seq).limit(limit)
+    with engine.begin() as connection:
+        rows = connection.execute(query).all()
+    for row in rows:
+        yield dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+
+
+def _literal(states: tuple[OutboxState, ...]) -> list[sa.ColumnElement[str]]:
+    """States written into the statement, so that SQLite can use the partial index."""
+    return [sa.literal_column(f"'{state.value}'", sa.Text) for state in states]

@@ -1,0 +1,268 @@
+"""The journal: every message exactly as it came, one transaction a commit group, chained by digests. It is the record.
+
+History, windows and everything else are derived from it (design §2). One file a month of receipt (UTC), one writer;
+sequence numbers, the digest chain and quarantine ids run on over the files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import logging
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from models.domain.clock import Clock
+from models.domain.readings import RawMessage, Rejection
+from monitor.audit_chain import GENESIS, link
+from monitor.journal_body import BodyCodec
+from monitor.journal_check import check_links, check_tail
+from monitor.journal_schema import (
+    GROUP,
+    PAGE_BYTES,
+    TICK,
+    Segment,
+    create_segment,
+    digest_before,
+    last_seq,
+    month_of,
+    open_reader,
+    open_writer,
+    read_segment,
+    records,
+    segment_path,
+    segment_paths,
+)
+from monitor.quarantine import QuarantineBook, list_quarantine, show_quarantine
+from monitor.storage import StateLock, StoreDamaged, StoreFatal, StoreFull, as_store_error, sqlite_errors
+
+__all__ = ["Journal", "JournalEntry", "list_quarantine", "show_quarantine"]
+
+_log = logging.getLogger(__name__)
+
+CHECKPOINT_BYTES: Final = 8 * 1024 * 1024
+_READ_RECORDS: Final = 16
+_COMMIT_OVERHEAD_BYTES: Final = 3 * PAGE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One record read back: a commit group, or a TICK (`tick_ms` set, no messages).
+
+    `cut` names the messages refused for SIZE of which only the first 64 KiB are kept: never decode these again.
+    """
+
+    seq: int
+    messages: tuple[RawMessage, ...]
+    rejections: tuple[Rejection, ...]
+    tick_ms: int | None
+    cut: tuple[int, ...] = ()
+
+
+class Journal:
+    """The one writer of a state directory's journal. Opened by `open`; used from one thread at a time."""
+
+    head: int
+    """Last committed sequence number, 0 when nothing was committed yet."""
+
+    def __init__(
+        self, state_dir: Path, clock: Clock, lock: StateLock, segment: Segment, connection: sqlite3.Connection
+    ) -> None:
+        self._state_dir = state_dir
+        self._clock = clock
+        self._lock = lock
+        self._segment = segment
+        self._connection = connection
+        self._codec = BodyCodec()
+        self._failed: StoreFatal | None = None
+        self._unchecked_bytes = CHECKPOINT_BYTES
+        self.head = last_seq(connection, segment)
+        self._digest = digest_before(connection, segment, self.head + 1)
+        self._book = QuarantineBook.load(connection, segment.first_quarantine_id)
+
+    @classmethod
+    def open(cls, state_dir: Path, clock: Clock) -> Journal:
+        """Take the lock, open the newest segment (or make the first) and verify its tail and the links before it.
+
+        Raises `StoreLocked`, `StoreDamaged`, `StoreNewer`, `StoreFull` or `StoreFatal`.
+        """
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.ExitStack() as undo:
+            lock = StateLock.acquire(state_dir)
+            undo.callback(lock.release)
+            paths = segment_paths(state_dir)
+            if paths:
+                connection = open_writer(paths[-1])
+                undo.callback(connection.close)
+                with sqlite_errors(paths[-1]):
+                    segment = read_segment(connection, paths[-1])
+                    check_links(paths)
+                    check_tail(connection, segment)
+            else:
+                now_ms = clock.wall_ms()
+                path = segment_path(state_dir, _month(now_ms))
+                connection = create_segment(
+                    path, first_seq=1, previous_digest=GENESIS, first_quarantine_id=1, created_ms=now_ms
+                )
+                undo.callback(connection.close)
+                segment = read_segment(connection, path)
+            with sqlite_errors(segment.path):
+                journal = cls(state_dir, clock, lock, segment, connection)
+            undo.pop_all()
+        _log.info("journal open at %d, SQLite %s", journal.head, sqlite3.sqlite_version)
+        return journal
+
+    def commit(self, messages: Sequence[RawMessage], rejections: Sequence[Rejection]) -> int:
+        """Commit a group in one transaction and return its sequence number; only then may it be acknowledged.
+
+        `StoreFull`: nothing was written, call again later. `StoreFatal`: leave; every later call raises it again.
+        """
+        if any(not 0 <= r.message < len(messages) for r in rejections):
+            raise ValueError(f"a rejection names a message outside the group of {len(messages)}")
+        body = self._codec.pack(messages, rejections)
+        return self._write(GROUP, None, messages, rejections, body)
+
+    def tick(self, at_ms: int) -> int:
+        """Commit that time has passed up to `at_ms` (Unix ms, UTC) without data; returns the sequence number."""
+        return self._write(TICK, at_ms, (), (), b"")
+
+    def read(self, after_seq: int) -> Iterator[JournalEntry]:
+        """Every record after a sequence number, in order, each checked against the chain.
+
+        Reads through connections of its own in short steps, so that commits may go on meanwhile. Raises
+        `StoreDamaged` at the first record that is missing or not what was written.
+        """
+        codec = BodyCodec()
+        paths = segment_paths(self._state_dir)
+        for index, path in enumerate(paths):
+            with sqlite_errors(path), contextlib.closing(open_reader(path)) as connection:
+                segment = read_segment(connection, path)
+                last = self.head if index == len(paths) - 1 else last_seq(connection, segment)
+                if last > after_seq:
+                    start = max(after_seq, segment.first_seq - 1)
+                    yield from _entries(connection, segment, codec, start)
+
+    def checkpoint(self) -> None:
+        """Move what was committed from the write-ahead log into the file. Raises `StoreFatal` if an fsync fails."""
+        self._usable()
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:
+            failure = as_store_error(self._segment.path, error)
+            if isinstance(failure, StoreFull):
+                _log.warning("checkpoint put off: %s", failure)
+            else:
+                raise self._fail(failure) from error
+        self._unchecked_bytes = 0
+
+    def close(self) -> None:
+        """Close the files and give the lock back. After a failure the files are left for recovery as they are."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+        self._lock.release()
+
+    def _write(
+        self,
+        kind: int,
+        tick_ms: int | None,
+        messages: Sequence[RawMessage],
+        rejections: Sequence[Rejection],
+        body: bytes,
+    ) -> int:
+        self._usable()
+        now_ms = self._clock.wall_ms()
+        if _month(now_ms) > month_of(self._segment.path):
+            self._next_segment(now_ms)
+        seq = self.head + 1
+        digest = link(
+            self._digest,
+            seq=seq,
+            kind=kind,
+            committed_ms=now_ms,
+            tick_ms=tick_ms,
+            messages=len(messages),
+            body=body,
+        )
+        entries = self._book.enter(seq, messages, rejections)
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(
+                "INSERT INTO record (seq, kind, committed_ms, tick_ms, messages, digest, body)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (seq, kind, now_ms, tick_ms, len(messages), digest, body),
+            )
+            entries.write(self._connection)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._rolled_back(error) from error
+        self.head, self._digest = seq, digest
+        self._book.keep(entries)
+        self._unchecked_bytes += len(body) + _COMMIT_OVERHEAD_BYTES
+        if self._unchecked_bytes >= CHECKPOINT_BYTES:
+            self.checkpoint()
+        return seq
+
+    def _next_segment(self, now_ms: int) -> None:
+        path = segment_path(self._state_dir, _month(now_ms))
+        try:
+            connection = create_segment(
+                path,
+                first_seq=self.head + 1,
+                previous_digest=self._digest,
+                first_quarantine_id=self._book.next_id,
+                created_ms=now_ms,
+            )
+            segment = read_segment(connection, path)
+            self.checkpoint()
+        except StoreFatal as error:
+            raise self._fail(error) from error
+        self._connection.close()
+        self._connection, self._segment = connection, segment
+        self._book = QuarantineBook.load(connection, segment.first_quarantine_id)
+        _log.info("journal goes on in %s from %d", path.name, segment.first_seq)
+
+    def _usable(self) -> None:
+        if self._failed is not None:
+            raise StoreFatal(f"the journal failed before and was not reopened: {self._failed}")
+
+    def _rolled_back(self, error: sqlite3.Error) -> Exception:
+        """What to raise for a transaction that failed; anything but a full disk ends the use of this journal."""
+        with contextlib.suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.IntegrityError):
+            return error
+        failure = as_store_error(self._segment.path, error)
+        return failure if isinstance(failure, StoreFull) else self._fail(failure)
+
+    def _fail(self, failure: Exception) -> StoreFatal:
+        fatal = failure if isinstance(failure, StoreFatal) else StoreFatal(str(failure))
+        self._failed = fatal
+        return fatal
+
+
+def _entries(
+    connection: sqlite3.Connection, segment: Segment, codec: BodyCodec, after_seq: int
+) -> Iterator[JournalEntry]:
+    digest = digest_before(connection, segment, after_seq + 1)
+    while batch := records(connection, after_seq, _READ_RECORDS):
+        for record in batch:
+            if record.seq != after_seq + 1:
+                raise StoreDamaged(segment.path, f"records {after_seq + 1} to {record.seq - 1} are missing")
+            if not record.follows(digest):
+                raise StoreDamaged(segment.path, f"record {record.seq} does not match its digest")
+            digest, after_seq = record.digest, record.seq
+            if record.kind == TICK:
+                yield JournalEntry(record.seq, (), (), record.tick_ms)
+                continue
+            group = codec.unpack(record.body)
+            yield JournalEntry(
+                record.seq, group.messages, group.rejections, None, tuple(cut.message for cut in group.cuts)
+            )
+
+
+def _month(wall_ms: int) -> str:
+    return f"{dt.datetime.fromtimestamp(wall_ms / 1000.0, dt.UTC):%Y%m}"

@@ -1,0 +1,71 @@
+"""Checks of what the journal holds: the tail at every start (rule C2), the whole chain on demand (rules S4, L3)."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from monitor.journal_schema import (
+    Segment,
+    digest_before,
+    last_seq,
+    open_reader,
+    read_segment,
+    records,
+    segment_paths,
+)
+from monitor.storage import StoreDamaged, sqlite_errors
+
+TAIL_RECORDS: Final = 256
+_STEP_RECORDS: Final = 16
+
+
+def check_tail(connection: sqlite3.Connection, segment: Segment) -> None:
+    """Verify the last records of a segment. Raises `StoreDamaged`."""
+    last = last_seq(connection, segment)
+    _check_run(connection, segment, max(segment.first_seq, last - TAIL_RECORDS + 1), last)
+
+
+def check_links(paths: Sequence[Path]) -> None:
+    """Verify that each segment begins where the one before it ends. Raises `StoreDamaged`."""
+    expected: tuple[int, bytes] | None = None
+    for path in paths:
+        with sqlite_errors(path), contextlib.closing(open_reader(path)) as connection:
+            segment = read_segment(connection, path)
+            if expected is not None and (segment.first_seq, segment.previous_digest) != expected:
+                raise StoreDamaged(path, f"it does not follow the segment before it, which ends at {expected[0] - 1}")
+            following = last_seq(connection, segment) + 1
+            expected = (following, digest_before(connection, segment, following))
+
+
+def verify_journal(state_dir: Path) -> int:
+    """Verify every record of every segment, and that the quarantine entries are those of the records.
+
+    Returns the number of records. Raises `StoreDamaged` at the first fault.
+    """
+    paths = segment_paths(state_dir)
+    check_links(paths)
+    count = 0
+    for path in paths:
+        with sqlite_errors(path), contextlib.closing(open_reader(path)) as connection:
+            segment = read_segment(connection, path)
+            last = last_seq(connection, segment)
+            _check_run(connection, segment, segment.first_seq, last)
+            count += last - segment.first_seq + 1
+    return count
+
+
+def _check_run(connection: sqlite3.Connection, segment: Segment, first: int, last: int) -> None:
+    digest = digest_before(connection, segment, first)
+    seq = first - 1
+    while seq < last:
+        for record in records(connection, seq, _STEP_RECORDS):
+            seq += 1
+            if record.seq != seq:
+                raise StoreDamaged(segment.path, f"records {seq} to {record.seq - 1} are missing")
+            if not record.follows(digest):
+                raise StoreDamaged(segment.path, f"record {seq} does not match its digest")
+            digest = record.digest

@@ -1,0 +1,276 @@
+"""What happens to a reading, in order. The daemon is these methods, in turn, on one thread.
+
+message -> queue -> decode -> admit -> JOURNAL (commit) -> acknowledge -> apply -> window, history
+window -> features -> detectors -> findings -> leads -> outbox
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from connectors.adapters.base import Adapter
+from connectors.adapters.table import decode_group
+from models.domain.clock import Clock
+from models.domain.nights import Night, night_of_date, night_of_stamp
+from models.domain.readings import RawMessage, Rejection
+from monitor.admission import Admitted, TimeRules, admit, readmit
+from monitor.agenda import Agenda
+from monitor.applier import Applier
+from monitor.desk.store import Desk
+from monitor.feeds import Feed, Feeds
+from monitor.history import History
+from monitor.journal import Journal, JournalEntry
+from monitor.judge import Job, Judge, Keys
+from monitor.roster import Roster
+
+log = logging.getLogger(__name__)
+
+FLUSH_ROWS: Final = 100_000
+FLUSH_AGE_S: Final = 1.0
+LATE_EVERY_S: Final = 5.0
+WATERMARK_EVERY_S: Final = 0.5
+_LONG_AGO: Final = -1e9
+_DAY: Final = dt.timedelta(days=1)
+
+
+class Source(Protocol):
+    """Where messages come from and acknowledgements go."""
+
+    def take(self, wait_s: float) -> list[RawMessage]:
+        """The next commit group; empty when nothing came within `wait_s`."""
+
+    def acknowledge(self, messages: Sequence[RawMessage]) -> None:
+        """These are committed: the sender may forget them (rule D1)."""
+
+
+class Observer(Protocol):
+    """Who is told what happened: metrics and the terminal."""
+
+    def committed(self, messages: Sequence[RawMessage], rejections: Sequence[Rejection], seconds: float) -> None:
+        """A group was committed and acknowledged."""
+
+    def admitted(self, n_refused: int) -> None:
+        """So many readings of a group were refused whole."""
+
+    def judging(self, job: Job) -> None:
+        """A slice of a night was judged."""
+
+
+@dataclass
+class Pipeline:
+    """The core thread's work. `intake_once` and `judge_once` alternate; `recover` comes first."""
+
+    source: Source
+    adapters: Mapping[str, Adapter]
+    rules: TimeRules
+    journal: Journal
+    history: History
+    desk: Desk
+    applier: Applier
+    judge: Judge
+    agenda: Agenda
+    feeds: Feeds
+    clock: Clock
+    zone: ZoneInfo
+    observer: Observer
+    _held: list[RawMessage] = field(default_factory=list, init=False)
+    _jobs: list[Job] = field(default_factory=list, init=False)
+    _running: tuple[Job, Iterator[Keys]] | None = field(default=None, init=False)
+    _flushed_s: float = field(default=0.0, init=False)
+    _late_s: float = field(default=0.0, init=False)
+    _marked_s: float = field(default=_LONG_AGO, init=False)
+    _cursor: int = field(default=0, init=False)
+
+    @property
+    def roster(self) -> Roster:
+        return self.applier.roster
+
+    def recover(self) -> None:
+        """Start-up is crash recovery: rings from history, then every journal record the stores have not seen."""
+        self.applier.rebuild()
+        self.applier.applied_seq = self.history.cursor
+        self._cursor = self.desk.journal_cursor()
+        self.agenda.restore(self._feeds_at(self._last_night()))
+        for entry in self.journal.read(min(self.history.cursor, self._cursor)):
+            self._reapply(entry)
+        self.applier.flush()
+        self._advance_marks()
+
+    def intake_once(self, wait_s: float) -> int:
+        """Take a group, decide every reading, commit, acknowledge, apply; returns the messages taken.
+
+        Where the store is full (`StoreFull`) the group is held, not acknowledged, and tried again by the next call.
+        """
+        self._held = self._held or self.source.take(wait_s)
+        taken = len(self._held)
+        if self._held:
+            self.take_in(self._held)
+            self._held = []
+        self._flush_when_due()
+        return taken
+
+    def take_in(self, messages: Sequence[RawMessage]) -> None:
+        """One commit group from bytes to windows."""
+        group = admit(decode_group(messages, self.adapters), messages, self.roster, self.rules)
+        began_s = self.clock.monotonic_s()
+        seq = self.journal.commit(messages, group.rejections)
+        self.source.acknowledge(messages)
+        self.observer.committed(messages, group.rejections, self.clock.monotonic_s() - began_s)
+        self._apply(group, messages, seq)
+
+    def tick(self) -> None:
+        """Record that time passed, so that silence is a fact of the journal (design §6)."""
+        at_ms = self.clock.wall_ms()
+        self.journal.tick(at_ms)
+        self.applier.applied_seq = self.journal.head
+        self.feeds.tick(at_ms)
+
+    def judge_once(self) -> bool:
+        """One slice of judging; False when nothing is due."""
+        if self._running is None:
+            job = self._next_job()
+            if job is None:
+                return False
+            if job.keys is None and not job.provisional:
+                self.agenda.close(job.feed, job.night, self.judge.feeds(job.night).get(job.feed, _NO_KEYS))
+            self._running = (job, self.judge.run(job))
+        job, slices = self._running
+        changed = next(slices, None)
+        if changed is None:
+            self._running = None
+        else:
+            self.observer.judging(job)
+            if not job.provisional:
+                self.agenda.on_changed(job, changed)
+        return True
+
+    def settle(self) -> None:
+        """Judge everything that is due and all late readings, then move the desk's cursor: a point of rest."""
+        self.applier.flush()
+        self._marked_s = self._late_s = _LONG_AGO
+        while self.judge_once():
+            self._late_s = _LONG_AGO
+
+    def finish(self) -> None:
+        """Judge every night that has readings, to the last one, as if its time had come (replay and demo)."""
+        self.applier.flush()
+        span = self.history.span()
+        if span is not None:
+            night, last = night_of_stamp(span[0], self.zone), night_of_stamp(span[1], self.zone)
+            while night.date <= last.date:
+                for feed, keys in self._feeds_at(night).items():
+                    self._finish_night(Job(feed, night), keys)
+                night = night_of_date(night.date + _DAY, self.zone)
+        self.settle()
+
+    def _finish_night(self, job: Job, keys: Keys) -> None:
+        if not self.agenda.is_closed(job.feed, job.night):
+            self.agenda.close(job.feed, job.night, keys)
+            for _ in self.judge.run(job):
+                self.observer.judging(job)
+
+    def close(self) -> None:
+        """Put everything that was applied into history."""
+        self.applier.flush()
+        if self._running is None and not self._jobs and not self.agenda.has_late:
+            self._move_cursor()
+
+    def _apply(self, group: Admitted, messages: Sequence[RawMessage], seq: int) -> None:
+        self.applier.apply(group, seq)
+        self.feeds.received(max(m.received_ms for m in messages))
+        self.observer.admitted(group.n_refused)
+
+    def _reapply(self, entry: JournalEntry) -> None:
+        if entry.tick_ms is not None:
+            self.feeds.tick(entry.tick_ms)
+        elif entry.messages:
+            whole = {i: m for i, m in enumerate(entry.messages) if i not in entry.cut}
+            messages = [whole.get(i, _EMPTY) for i in range(len(entry.messages))]
+            group = readmit(decode_group(messages, self.adapters), messages, entry.rejections, self.roster)
+            if entry.seq > self.history.cursor:
+                self._apply(group, entry.messages, entry.seq)
+            else:
+                self.feeds.received(max(m.received_ms for m in entry.messages))
+                self.applier.touch(group)
+        self.applier.applied_seq = max(self.applier.applied_seq, entry.seq)
+
+    def _next_job(self) -> Job | None:
+        if self._jobs:
+            return self._jobs.pop(0)
+        if self._advance_marks() and (job := self._due()) is not None:
+            self._marked_s = _LONG_AGO
+            return job
+        if not self.agenda.has_late:
+            self._late_s = self.clock.monotonic_s()
+            self._move_cursor()
+        elif self.clock.monotonic_s() - self._late_s >= LATE_EVERY_S:
+            self.applier.flush()
+            self._jobs = self.agenda.late(self._by_feed)
+            return self._jobs.pop(0) if self._jobs else None
+        return None
+
+    def _due(self) -> Job | None:
+        """The next night to close, else a look at sealed sites while their night goes on."""
+        night = self._last_night()
+        known = self._feeds_at(night)
+        job = self.agenda.due(known, self.feeds)
+        if job is not None:
+            return job
+        sealed = self.judge.sealed(night)
+        looks = (
+            self.agenda.provisional(feed, keys[np.isin(keys, sealed)], self.feeds)
+            for feed, keys in (known.items() if sealed.size else ())
+        )
+        return next((look for look in looks if look is not None), None)
+
+    def _by_feed(self, interval_s: int, keys: Keys) -> dict[Feed, Keys]:
+        groups = self.roster.by_publisher(keys)
+        return {(publisher, interval_s): keys[mine] for publisher, mine in groups.items()}
+
+    def _last_night(self) -> Night:
+        newest = [int(stamps.max()) for ring in self.applier.rings.values() if (stamps := ring.newest_ms()[1]).size]
+        return night_of_stamp(max(newest, default=self.clock.wall_ms()), self.zone)
+
+    def _feeds_at(self, night: Night) -> dict[Feed, Keys]:
+        """Feeds of the register, and those that meters reporting at another cadence make."""
+        feeds = dict(self.judge.feeds(night))
+        for interval_s, ring in self.applier.rings.items():
+            for publisher in self.roster.by_publisher(ring.newest_ms()[0]):
+                feeds.setdefault((publisher, interval_s), _NO_KEYS)
+        return feeds
+
+    def _advance_marks(self) -> bool:
+        """Move the watermarks on; False when that was done a moment ago."""
+        now_s = self.clock.monotonic_s()
+        if now_s - self._marked_s < WATERMARK_EVERY_S:
+            return False
+        self._marked_s = now_s
+        for interval_s, ring in self.applier.rings.items():
+            keys, newest_ms = ring.newest_ms()
+            for publisher, mine in self.roster.by_publisher(keys).items():
+                self.feeds.advance((publisher, interval_s), newest_ms[mine])
+        return True
+
+    def _flush_when_due(self) -> None:
+        now_s = self.clock.monotonic_s()
+        if self.applier.n_waiting == 0:
+            self._flushed_s = now_s
+        elif self.applier.n_waiting >= FLUSH_ROWS or now_s - self._flushed_s >= FLUSH_AGE_S:
+            self.applier.flush()
+            self._flushed_s = now_s
+
+    def _move_cursor(self) -> None:
+        if self.applier.applied_seq > self._cursor:
+            self._cursor = self.applier.applied_seq
+            self.desk.set_journal_cursor(self._cursor)
+
+
+_NO_KEYS: Final = np.zeros(0, dtype=np.int32)
+_EMPTY: Final = RawMessage("", b"", 0, "", "kept")

@@ -1,0 +1,118 @@
+"""Meters as small integers, and what the register lets each of them send: one look-up a reading on the fast path."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from models.domain.readings import RejectReason
+from models.domain.register import Register
+
+_UNKNOWN_PUBLISHER = -2
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the register says of n readings.
+
+    `keys` (n,) int32, -1 where a reading is refused (then `refused` names why); `cadence_s` (n,) int32; `factor` (n,)
+    float64 turns wire values into primary ones; `may_revise` (n,).
+    """
+
+    keys: NDArray[np.int32]
+    cadence_s: NDArray[np.int32]
+    factor: NDArray[np.float64]
+    may_revise: NDArray[np.bool_]
+    refused: Mapping[int, RejectReason]
+
+    def take(self, keep: NDArray[np.bool_]) -> Admission:
+        """The admitted readings a mask selects."""
+        return Admission(self.keys[keep], self.cadence_s[keep], self.factor[keep], self.may_revise[keep], {})
+
+
+class Roster:
+    """Every meter of the register by key: its position in `ids`. `home` (n,) indexes `publishers`."""
+
+    def __init__(self, register: Register) -> None:
+        self.register = register
+        self.ids: tuple[str, ...] = register.meter_ids
+        self.ids_arrow = pa.array(self.ids, type=pa.string())
+        self.index: dict[str, int] = {meter: key for key, meter in enumerate(self.ids)}
+        n = len(self.ids)
+        last = {row.meter: row.publisher for row in sorted(register.rows.meters, key=lambda row: row.valid_from)}
+        self.publishers: tuple[str, ...] = tuple(sorted(set(last.values())))
+        code = {name: i for i, name in enumerate(self.publishers)}
+        self.home = np.array([code[last[meter]] for meter in self.ids], dtype=np.int32)
+        self._publishers: dict[str, int] = {}
+        self._publisher = np.full(n, -1, dtype=np.int32)
+        self._cadence_s = np.zeros(n, dtype=np.int32)
+        self._factor = np.ones(n, dtype=np.float64)
+        self._may_revise = np.zeros(n, dtype=np.bool_)
+        self._from_ms = np.zeros(n, dtype=np.int64)
+        self._to_ms = np.zeros(n, dtype=np.int64)
+
+    def admit(
+        self, meters: Sequence[str], ts_ms: NDArray[np.int64], publishers: Sequence[str], message: NDArray[np.int32]
+    ) -> Admission:
+        """Check n readings; reading i came in message `message[i]`, which `publishers[message[i]]` sent.
+
+        An empty publisher (a file) stands for the meter's own.
+        """
+        n = len(meters)
+        get = self.index.get
+        keys = np.fromiter((get(m, -1) for m in meters), dtype=np.int32, count=n)
+        senders = np.array([self._publishers.get(p, _UNKNOWN_PUBLISHER) for p in publishers], dtype=np.int32)
+        sender = senders[message] if n else np.zeros(0, dtype=np.int32)
+        settled = (keys >= 0) & (self._publisher[keys] == sender) if self.ids else np.zeros(n, dtype=np.bool_)
+        if self.ids:
+            settled &= (self._from_ms[keys] < ts_ms) & (ts_ms <= self._to_ms[keys])
+        refused: dict[int, RejectReason] = {}
+        cadence_s, factor, may_revise = self._facts(keys)
+        for i in np.flatnonzero(~settled).tolist():
+            answer = self._ask(meters[i], int(keys[i]), publishers[int(message[i])], int(ts_ms[i]))
+            if isinstance(answer, RejectReason):
+                refused[i] = answer
+                keys[i] = -1
+            else:
+                cadence_s[i], factor[i], may_revise[i] = answer
+        return Admission(keys, cadence_s, factor, may_revise, refused)
+
+    def _facts(self, keys: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.bool_]]:
+        if not self.ids:
+            n = len(keys)
+            return np.zeros(n, dtype=np.int32), np.ones(n), np.zeros(n, dtype=np.bool_)
+        return self._cadence_s[keys], self._factor[keys], self._may_revise[keys]
+
+    def _ask(self, meter: str, key: int, publisher: str, ts_ms: int) -> tuple[int, float, bool] | RejectReason:
+        """The register's own answer, kept for the readings that follow."""
+        if key < 0:
+            return RejectReason.UNKNOWN_METER
+        if not publisher:
+            on = dt.datetime.fromtimestamp((ts_ms - 1) / 1000.0, self.register.zone).date()
+            row = self.register.meter(meter, on)
+            publisher = row.publisher if row is not None else ""
+        answer = self.register.admit(meter, publisher, ts_ms)
+        if isinstance(answer, RejectReason):
+            return answer
+        self._publisher[key] = self._publishers.setdefault(publisher, len(self._publishers))
+        self._cadence_s[key], self._factor[key] = answer.cadence_s, answer.factor
+        self._may_revise[key] = answer.may_revise
+        self._from_ms[key], self._to_ms[key] = answer.from_ms, answer.to_ms
+        return answer.cadence_s, answer.factor, answer.may_revise
+
+    def by_publisher(self, keys: NDArray[np.int32]) -> dict[str, NDArray[np.bool_]]:
+        """For each publisher that meters of `keys` are registered with last, a mask over `keys`."""
+        homes = self.home[keys]
+        return {self.publishers[code]: homes == code for code in np.unique(homes).tolist()}
+
+    def members(self, on: dt.date) -> dict[tuple[str, int], NDArray[np.int32]]:
+        """Keys of the meters registered on a date, by (publisher, cadence in s): the feeds of that day."""
+        feeds: dict[tuple[str, int], list[int]] = {}
+        for row in self.register.meters_on(on):
+            feeds.setdefault((row.publisher, row.cadence_s), []).append(self.index[row.meter])
+        return {feed: np.array(keys, dtype=np.int32) for feed, keys in feeds.items()}

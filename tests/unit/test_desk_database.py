@@ -1,0 +1,134 @@
+"""Opening the desk: settings that hold, migrations that back up, versions that refuse."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from monitor.desk import database
+from monitor.desk.database import DESK_FILE, HEAD, SchemaTooNew, SchemaTooOld, open_desk, read_desk
+from monitor.desk.schema import METADATA
+from tests.support.desk_parts import commit, desk_on, everything, finding
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[sa.Engine]:
+    engine = open_desk(tmp_path)
+    yield engine
+    engine.dispose()
+
+
+def set_version(state_dir: Path, version: str) -> None:
+    with closing(sqlite3.connect(state_dir / DESK_FILE)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+
+
+def test_migrations_make_exactly_the_tables_of_the_schema(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        made = dict(connection.execute(sa.text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all())
+    fresh = sa.create_engine("sqlite://")
+    METADATA.create_all(fresh)
+    with fresh.begin() as connection:
+        meant = dict(connection.execute(sa.text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all())
+    fresh.dispose()
+    del made["alembic_version"]
+    assert made.keys() == meant.keys()
+    assert {name: sql.split() for name, sql in made.items()} == {name: sql.split() for name, sql in meant.items()}
+    assert all("STRICT" in sql for name, sql in made.items() if sql.startswith("CREATE TABLE") and name in meant)
+
+
+def test_head_is_the_newest_migration() -> None:
+    scripts = ScriptDirectory(str(Path(database.__file__).parent / "migrations"))
+    assert scripts.get_current_head() == HEAD
+
+
+def test_pragmas_hold_on_the_one_connection(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        values = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "mmap_size")
+        ]
+    assert values == ["wal", 2, 1, 0]
+    assert isinstance(engine.pool, sa.pool.QueuePool)
+    assert engine.pool.size() == 1
+
+
+def test_opening_again_keeps_everything_and_makes_no_backup(tmp_path: Path) -> None:
+    engine = open_desk(tmp_path)
+    desk = desk_on(engine)
+    commit(desk, 0, finding(0))
+    commit(desk, 1, finding(1))
+    before = everything(engine)
+    engine.dispose()
+    engine = open_desk(tmp_path)
+    assert everything(engine) == before
+    engine.dispose()
+    assert list(tmp_path.glob("*.before-*")) == []
+
+
+def test_an_older_file_is_backed_up_before_it_is_upgraded(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / DESK_FILE)) as connection, connection:
+        connection.execute("CREATE TABLE keepsake (word TEXT)")
+        connection.execute("INSERT INTO keepsake VALUES ('旧')")
+    open_desk(tmp_path).dispose()
+    (backup,) = tmp_path.glob("*.before-*")
+    for file in (backup, tmp_path / DESK_FILE):
+        with closing(sqlite3.connect(file)) as connection:
+            assert connection.execute("SELECT word FROM keepsake").fetchone() == ("旧",)
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            assert ("leads" in tables) is (file is not backup)
+
+
+def test_a_migration_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / DESK_FILE)) as connection, connection:
+        connection.execute("CREATE TABLE outbox (word TEXT)")
+    with pytest.raises(sa.exc.OperationalError, match="already exists"):
+        open_desk(tmp_path)
+    with closing(sqlite3.connect(tmp_path / DESK_FILE)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert tables == {"outbox"}
+
+
+def test_a_newer_schema_is_refused_untouched(tmp_path: Path) -> None:
+    open_desk(tmp_path).dispose()
+    set_version(tmp_path, "9999")
+    content = (tmp_path / DESK_FILE).read_bytes()
+    for opened in (open_desk, read_desk):
+        with pytest.raises(SchemaTooNew, match="9999") as caught:
+            opened(tmp_path)
+        assert caught.value.found == "9999"
+    assert (tmp_path / DESK_FILE).read_bytes() == content
+
+
+def test_a_reader_looks_and_does_nothing_else(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_desk(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    sqlite3.connect(tmp_path / DESK_FILE).close()
+    (tmp_path / DESK_FILE).touch()
+    with pytest.raises(SchemaTooOld):
+        read_desk(tmp_path)
+    writer = open_desk(tmp_path)
+    reader = read_desk(tmp_path)
+    commit(desk_on(writer), 0, finding(0))
+    assert everything(reader) == everything(writer)
+    with reader.begin() as connection, pytest.raises(sa.exc.OperationalError, match="readonly"):
+        connection.execute(sa.text("DELETE FROM findings"))
+    reader.dispose()
+    writer.dispose()
+
+
+def test_alembic_leaves_the_program_s_logging_alone(tmp_path: Path) -> None:
+    before = [*logging.getLogger().handlers]
+    open_desk(tmp_path).dispose()
+    assert logging.getLogger().handlers == before
