@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 from zoneinfo import ZoneInfo
@@ -38,7 +37,3 @@ class Detector(Protocol):
     def evaluate(self, window: Window, context: Context) -> Judgement:
         """Judge every meter of the window: scores for all of them, findings with reasons where it matters."""
 
-
-def evaluate_all(detectors: Sequence[Detector], window: Window, context: Context) -> list[Judgement]:
-    """Every detector on one window, in the order of the table."""
-    return [detector.evaluate(window, context) for detector in detectors]

@@ -39,7 +39,7 @@ class FurnaceMelt:
     name: ClassVar[str] = "furnace_melt"
     needs: ClassVar[frozenset[str]] = frozenset({"p_kw", "p_mean_kw", "e_imp_kwh"})
 
-    threshold: float = 0.35
+    threshold: float = 0.28
     least_nights: int = 2
     least_heats: int = 4
     least_coverage: float = 0.5

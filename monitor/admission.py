@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Admitted:
     """Readings of one commit group that go on, as columns of n, and every refusal of the group.
 
     `keys` are the roster's; `interval_s` is settled (the register's cadence where the reading named none); values are
-    primary ones.
+    primary ones. `n_refused` readings were refused whole, `unknown` names the meters the register does not know.
     """
 
     keys: NDArray[np.int32]
@@ -41,6 +42,7 @@ class Admitted:
     channels: Mapping[str, NDArray[np.float64]]
     rejections: tuple[Rejection, ...]
     n_refused: int
+    unknown: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -63,7 +65,8 @@ def admit(decoded: Decoded, messages: Sequence[RawMessage], roster: Roster, rule
     keep = np.ones(len(batch), dtype=np.bool_)
     keep[list(refusals)] = False
     rejections = (*decoded.rejections, *_grouped(batch, refusals, publishers))
-    return _admitted(batch.take(keep), told.take(keep), rejections)
+    unknown = frozenset(batch.meter[i] for i, why in refusals.items() if why is RejectReason.UNKNOWN_METER)
+    return dataclasses.replace(_admitted(batch.take(keep), told.take(keep), rejections), unknown=unknown)
 
 
 def _untimely(batch: ReadingBatch, messages: Sequence[RawMessage], rules: TimeRules) -> dict[int, RejectReason]:

@@ -63,6 +63,7 @@ __all__ = [
     "SubscriptionSettings",
     "TimeSettings",
     "WebhookSettings",
+    "exposures",
     "is_loopback",
     "load_settings",
     "settings_reference",
@@ -147,6 +148,16 @@ def load_settings(path: Path | None) -> Settings:
     if settings is None or faults:
         raise ConfigFaults(faults)
     return settings
+
+
+def exposures(settings: Settings) -> tuple[str, ...]:
+    """What these settings leave unprotected on purpose; the start-up log and `check` name it (rule A1)."""
+    found = []
+    if settings.mqtt.tls == "off" and not is_loopback(settings.mqtt.host):
+        found.append(f'mqtt.tls is "off": readings and password go to {settings.mqtt.host} in plaintext')
+    if not is_loopback(settings.ops.host):
+        found.append(f"ops.host is {settings.ops.host}: metrics and health are open to whoever reaches that address")
+    return tuple(found)
 
 
 def _read_toml(path: Path | None, name: str) -> dict[str, Any]:

@@ -194,9 +194,6 @@ class IntakeSettings(Section):
     queue_bytes: int = Field(default=268_435_456, ge=4_194_304, description="Bytes that may wait.")
     group_messages: int = Field(default=500, ge=1, le=10_000, description="Messages in one commit group.")
     group_ms: int = Field(default=20, ge=1, le=1000, description="Longest wait to fill a commit group, milliseconds.")
-    max_payload_bytes: int = Field(
-        default=1_048_576, ge=1024, le=16_777_216, description="Larger messages go to quarantine as SIZE."
-    )
 
 
 class TimeSettings(Section):

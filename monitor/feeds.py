@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,6 +50,6 @@ class Feeds:
         silent = self._tick_ms - self._silence_ms if self._tick_ms else 0
         return max(self._watermark_ms.get(feed, 0), silent)
 
-    def lag_s(self, feeds: Iterable[Feed], now_ms: int) -> float:
-        """How far the slowest of `feeds` lies behind the wall clock, in seconds; 0 without feeds."""
-        return max(((now_ms - self.watermark_ms(feed)) / 1000.0 for feed in feeds), default=0.0)
+    def lag_s(self, now_ms: int) -> float:
+        """How far the slowest feed that reported lies behind the wall clock, in seconds; 0 while none did."""
+        return max(((now_ms - self.watermark_ms(feed)) / 1000.0 for feed in self._watermark_ms), default=0.0)

@@ -23,8 +23,8 @@ from monitor.history_known import KnownKind, Stored, classify
 from monitor.history_meters import MeterCodes, Meters, distinct, insert
 from monitor.history_nights import export_scores, read_features, write_features, write_scores
 from monitor.history_query import both_stores, in_order, named, stored_values
-from monitor.history_schema import KEY_COLUMNS, add_channels, channel_columns, connect, duckdb_errors, one
-from monitor.history_seal import check_parts, files_between, seal_days
+from monitor.history_schema import KEY_COLUMNS, add_channels, channel_columns, connect, duckdb_errors, lent, one
+from monitor.history_seal import check_parts, files_between, seal_next
 
 __all__ = ["History", "HistoryRows", "KnownKind"]
 
@@ -155,11 +155,8 @@ class History:
         with duckdb_errors(self._path):
             query = both_stores(self._files(start_ms, end_ms), self._channels, start_ms, end_ms, interval_s)
             ranked, names = self._codes.ranked(meters)
-            self._connection.register("ranked", ranked)
-            try:
+            with lent(self._connection, ranked=ranked):
                 return named(in_order(self._connection, query), names)
-            finally:
-                self._connection.unregister("ranked")
 
     def scan(self, start_ms: int, end_ms: int, *, interval_s: int | None = None) -> Iterator[pa.Table]:
         """The rows of `read` in pieces and in no particular order: for rebuilding windows in bounded memory."""
@@ -194,15 +191,22 @@ class History:
         return (int(str(first)), int(str(last))) if first is not None else None
 
     def seal(self, today_ms: int, after_days: int = 8) -> int:
-        """Move every whole UTC day that is `after_days` old into Parquet; returns the rows moved.
+        """Move every UTC day that is `after_days` old into Parquet; returns the rows moved.
 
         A day is that of the interval, so a stamp of midnight belongs to the day before. Rows that come later make
         another part when this is called again; call it once a day.
         """
+        moved = 0
+        while slice_rows := self.seal_next(today_ms, after_days):
+            moved += slice_rows
+        return moved
+
+    def seal_next(self, today_ms: int, after_days: int = 8) -> int:
+        """One step of `seal`, about 500,000 rows, for a caller with other work to do; 0 when nothing is due."""
         if self._open:
-            raise RuntimeError("seal() makes transactions of its own; call it outside of transaction()")
+            raise RuntimeError("sealing makes transactions of its own; call it outside of transaction()")
         with duckdb_errors(self._path):
-            return seal_days(self._connection, self._state_dir, self._channels, today_ms, after_days)
+            return seal_next(self._connection, self._state_dir, self._channels, today_ms, after_days)
 
     def write_features(
         self,

@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from monitor.history_schema import lent
+
 Meters: TypeAlias = "Sequence[str] | pa.Array[Any] | pa.ChunkedArray[Any]"
 """Meter ids of rows: strings, an Arrow string array, or (cheapest) an Arrow dictionary array."""
 
@@ -79,15 +81,5 @@ def _encoded(meters: Meters) -> tuple[pa.Array[Any], NDArray[np.intp]]:
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
     """Append Arrow rows to a table by column name, inside the caller's transaction."""
-    with_rows(connection, rows, f"INSERT INTO {table} BY NAME SELECT * FROM incoming")  # noqa: S608 -- our own names
-
-
-def with_rows(
-    connection: duckdb.DuckDBPyConnection, rows: pa.Table, query: str, parameters: Sequence[object] = ()
-) -> None:
-    """Run a statement that reads Arrow rows under the name `incoming`."""
-    connection.register("incoming", rows)
-    try:
-        connection.execute(query, list(parameters))
-    finally:
-        connection.unregister("incoming")
+    with lent(connection, incoming=rows):
+        connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")  # noqa: S608 -- our own table names

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from monitor.history_meters import insert, with_rows
-from monitor.history_schema import add_features, feature_columns, one, quoted
+from monitor.history_meters import insert
+from monitor.history_schema import add_features, feature_columns, lent, one, quoted
 from monitor.storage import sync_directory, sync_file
 
 SCORE_COLUMNS: Final = ("meter", "site", "detector", "score", "probability", "status", "reasons")
@@ -39,12 +39,11 @@ def write_features(
     }
     columns |= {name: _nullable(value, np.dtype(np.float32)) for name, value in values.items()}
     rows = pa.table(columns)
-    with_rows(
-        connection,
-        rows.select(["meter_id"]),
-        "DELETE FROM feature WHERE night = ? AND interval_s = ? AND meter_id IN (SELECT meter_id FROM incoming)",
-        (night, interval_s),
-    )
+    with lent(connection, written=rows.select(["meter_id"])):
+        connection.execute(
+            "DELETE FROM feature WHERE night = ? AND interval_s = ? AND meter_id IN (SELECT meter_id FROM written)",
+            (night, interval_s),
+        )
     insert(connection, "feature", rows)
 
 
@@ -62,15 +61,12 @@ def read_features(
         return result
     asked: dict[str, Any] = {"row": np.arange(len(codes)), "meter_id": codes}
     columns = ", ".join(f'"{name}"' for name in names)
-    connection.register("wanted", pa.table(asked))
-    try:
+    with lent(connection, wanted=pa.table(asked)):
         found: Mapping[str, Any] = connection.execute(
             f"SELECT row, night, {columns} FROM feature JOIN wanted USING (meter_id)"
             " WHERE interval_s = ? AND version = ? AND night BETWEEN ? AND ?",
             (interval_s, version, min(nights), max(nights)),
         ).fetchnumpy()
-    finally:
-        connection.unregister("wanted")
     return _scattered(result, found, nights)
 
 
@@ -89,12 +85,11 @@ def write_scores(
         else:
             columns[name] = column
     stored = pa.table(columns)
-    with_rows(
-        connection,
-        stored.select(["meter_id", "detector"]),
-        "DELETE FROM score WHERE night = ? AND (meter_id, detector) IN (SELECT (meter_id, detector) FROM incoming)",
-        (night,),
-    )
+    with lent(connection, written=stored.select(["meter_id", "detector"])):
+        connection.execute(
+            "DELETE FROM score WHERE night = ? AND (meter_id, detector) IN (SELECT (meter_id, detector) FROM written)",
+            (night,),
+        )
     insert(connection, "score", stored)
 
 

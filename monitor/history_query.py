@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from models.domain.channels import REGISTERS
 from monitor.history_known import Stored
-from monitor.history_schema import quoted
+from monitor.history_schema import lent, quoted
 
 ORDER = ("interval_s", "meter", "ts_ms", "rev", "seq")
 """Sort order of what is read, `meter` being the rank of its name."""
@@ -102,14 +102,10 @@ def stored_values(
             f" (SELECT * FROM {parquet(files)} UNION ALL BY NAME SELECT {empty} WHERE false) r"
             f" JOIN wanted USING (meter, ts_ms, interval_s) WHERE {within}"
         )
-    connection.register("asked", pa.table(asked))
-    try:
+    with lent(connection, asked=pa.table(asked)):
         wanted = connection.sql("SELECT a.*, name AS meter FROM asked a JOIN meter USING (meter_id)").to_arrow_table()
-        connection.register("wanted", wanted)
+    with lent(connection, wanted=wanted):
         found = connection.sql(query).to_arrow_table()
-    finally:
-        connection.unregister("wanted")
-        connection.unregister("asked")
     key, rev = found.column("key").to_numpy(), found.column("rev").to_numpy()
     return {name: Stored(key, rev, found.column(name).to_numpy().astype(np.float64)) for name in channels}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
+import pyarrow as pa
 
 from models.domain.channels import CHANNELS, REGISTERS
 from monitor.storage import StoreDamaged, StoreError, StoreFatal, StoreFull, StoreLocked, StoreNewer
@@ -139,6 +140,22 @@ def as_store_error(path: Path, error: duckdb.Error) -> StoreError:
     if isinstance(error, duckdb.IOException) and ("No space left" in text or "Read-only file system" in text):
         return StoreFull(f"{path}: {text}; make room on the disk or make it writable")
     return StoreFatal(f"{path}: {text}; start again: the history is applied from the journal where it stopped")
+
+
+@contextlib.contextmanager
+def lent(connection: duckdb.DuckDBPyConnection, **tables: pa.Table) -> Iterator[None]:
+    """Let queries read Arrow tables under the names given. In a failed transaction the names go with its rollback."""
+    for name, table in tables.items():
+        connection.register(name, table)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(duckdb.Error):
+            for name in tables:
+                connection.unregister(name)
+        raise
+    for name in tables:
+        connection.unregister(name)
 
 
 def quoted(text: str) -> str:

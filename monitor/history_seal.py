@@ -1,5 +1,5 @@
 # ruff: noqa: S608 -- SQL is put together from names of channels, integers and file names we made
-"""Sealing: whole old days move from the DuckDB file into immutable Parquet files (design §5).
+"""Sealing: old days move from the DuckDB file into immutable Parquet files (design §5).
 
 The manifest row is committed before the file is begun and confirmed in the transaction that deletes the rows. Whatever
 a crash leaves is therefore known by name at the next start, and no row is ever read twice: only files of confirmed
@@ -19,26 +19,43 @@ import duckdb
 
 from monitor.history_query import parquet
 from monitor.history_schema import one, quoted
-from monitor.storage import StoreDamaged, StoreFatal, sync_directory, sync_file
+from monitor.storage import StoreDamaged, StoreFatal, disk_errors, sync_directory, sync_file
 
 _log = logging.getLogger(__name__)
 
 PARTS_NAME: Final = "history"
 DAY_MS: Final = 86_400_000
+HOUR_MS: Final = 3_600_000
+SLICE_ROWS: Final = 500_000
 _EPOCH: Final = dt.date(1970, 1, 1)
 _ROW_GROUP_ROWS: Final = 122_880
 _CHUNK_BYTES: Final = 1 << 20
 
 
-def seal_days(
+def seal_next(
     connection: duckdb.DuckDBPyConnection, state_dir: Path, channels: Sequence[str], today_ms: int, after_days: int
 ) -> int:
-    """Seal every day that is `after_days` or more before the day of `today_ms`; returns the rows moved."""
+    """Seal the oldest rows that are due, at most one day's or about 500,000; returns the rows moved, 0 if none is due.
+
+    Due is every day that is `after_days` or more before the day of `today_ms`.
+    """
     last_ms = (today_ms // DAY_MS - after_days + 1) * DAY_MS
-    days = connection.execute(
-        "SELECT DISTINCT (ts_ms - 1) // ? AS day FROM reading WHERE ts_ms <= ? ORDER BY day", (DAY_MS, last_ms)
+    (oldest_ms,) = one(connection, "SELECT min(ts_ms) FROM reading WHERE ts_ms <= ?", (last_ms,))
+    if oldest_ms is None:
+        return 0
+    day = (int(str(oldest_ms)) - 1) // DAY_MS
+    start_ms, end_ms = day * DAY_MS, (day + 1) * DAY_MS
+    hours = connection.execute(
+        "SELECT (ts_ms - 1) // ? AS hour, count(*) FROM reading WHERE ts_ms > ? AND ts_ms <= ? GROUP BY hour ORDER BY hour",
+        (HOUR_MS, start_ms, end_ms),
     ).fetchall()
-    return sum(_seal_day(connection, state_dir, channels, int(day)) for (day,) in days)
+    rows = 0
+    for hour, count in hours:
+        if rows and rows + count > SLICE_ROWS:
+            end_ms = hour * HOUR_MS
+            break
+        rows += count
+    return _seal_slice(connection, state_dir, channels, (start_ms, end_ms))
 
 
 def check_parts(connection: duckdb.DuckDBPyConnection, state_dir: Path) -> None:
@@ -67,9 +84,7 @@ def verify_parts(connection: duckdb.DuckDBPyConnection, state_dir: Path) -> int:
     return len(rows)
 
 
-def files_between(
-    connection: duckdb.DuckDBPyConnection, state_dir: Path, start_ms: int, end_ms: int
-) -> list[Path]:
+def files_between(connection: duckdb.DuckDBPyConnection, state_dir: Path, start_ms: int, end_ms: int) -> list[Path]:
     """The sealed files that hold a stamp in (start, end], in the order they were made."""
     rows = connection.execute(
         "SELECT file FROM part WHERE sealed AND last_ms > ? AND first_ms <= ? ORDER BY part_id", (start_ms, end_ms)
@@ -86,15 +101,18 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _seal_day(connection: duckdb.DuckDBPyConnection, state_dir: Path, channels: Sequence[str], day: int) -> int:
-    date = _EPOCH + dt.timedelta(days=day)
-    start_ms, end_ms = day * DAY_MS, (day + 1) * DAY_MS
+def _seal_slice(
+    connection: duckdb.DuckDBPyConnection, state_dir: Path, channels: Sequence[str], span_ms: tuple[int, int]
+) -> int:
+    start_ms, end_ms = span_ms
+    date = _EPOCH + dt.timedelta(days=start_ms // DAY_MS)
     (last_id,) = one(connection, "SELECT coalesce(max(part_id), 0) FROM part")
     part_id = int(str(last_id)) + 1
     file = f"day={date:%Y-%m-%d}/part-{part_id:06d}.parquet"
     path = state_dir / PARTS_NAME / file
     connection.execute("INSERT INTO part VALUES (?, ?, ?, false, 0, 0, 0, 0, '')", (part_id, file, date))
-    _make_directory(path.parent)
+    with disk_errors(path):
+        _make_directory(path.parent)
     columns = ", ".join(["ts_ms", "interval_s", "rev", "seq", "flags", *(f'"{name}"' for name in channels)])
     connection.execute(
         f"COPY (SELECT name AS meter, {columns} FROM reading JOIN meter USING (meter_id)"
@@ -102,8 +120,9 @@ def _seal_day(connection: duckdb.DuckDBPyConnection, state_dir: Path, channels: 
         f" TO {quoted(str(_unfinished(path)))}"
         f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP_ROWS})"
     )
-    size = _make_durable(_unfinished(path), path)
-    sha256 = file_sha256(path)
+    with disk_errors(path):
+        size = _make_durable(_unfinished(path), path)
+        sha256 = file_sha256(path)
     connection.begin()
     try:
         moved = _confirm(connection, path, (part_id, start_ms, end_ms, size, sha256))

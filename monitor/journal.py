@@ -196,10 +196,14 @@ class Journal:
             )
             entries.write(self._connection)
             self._connection.execute("COMMIT")
+            self.head, self._digest = seq, digest
+            self._book.keep(entries)
         except sqlite3.Error as error:
             raise self._rolled_back(error) from error
-        self.head, self._digest = seq, digest
-        self._book.keep(entries)
+        except BaseException as error:
+            self._roll_back()
+            self._fail(StoreFatal(f"interrupted between two records by {error!r}"))
+            raise
         self._unchecked_bytes += len(body) + _COMMIT_OVERHEAD_BYTES
         if self._unchecked_bytes >= CHECKPOINT_BYTES:
             self.checkpoint()
@@ -230,13 +234,16 @@ class Journal:
 
     def _rolled_back(self, error: sqlite3.Error) -> Exception:
         """What to raise for a transaction that failed; anything but a full disk ends the use of this journal."""
-        with contextlib.suppress(sqlite3.Error):
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+        self._roll_back()
         if isinstance(error, sqlite3.IntegrityError):
             return error
         failure = as_store_error(self._segment.path, error)
         return failure if isinstance(failure, StoreFull) else self._fail(failure)
+
+    def _roll_back(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     def _fail(self, failure: Exception) -> StoreFatal:
         fatal = failure if isinstance(failure, StoreFatal) else StoreFatal(str(failure))
@@ -258,7 +265,10 @@ def _entries(
             if record.kind == TICK:
                 yield JournalEntry(record.seq, (), (), record.tick_ms)
                 continue
-            group = codec.unpack(record.body)
+            try:
+                group = codec.unpack(record.body)
+            except ValueError as error:
+                raise StoreDamaged(segment.path, f"record {record.seq}: {error}") from error
             yield JournalEntry(
                 record.seq, group.messages, group.rejections, None, tuple(cut.message for cut in group.cuts)
             )

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from models.domain.readings import Rejection
+from monitor.journal_body import BodyCodec
 from monitor.journal_schema import (
     Segment,
     digest_before,
@@ -17,6 +19,7 @@ from monitor.journal_schema import (
     records,
     segment_paths,
 )
+from monitor.quarantine import entry_of
 from monitor.storage import StoreDamaged, sqlite_errors
 
 TAIL_RECORDS: Final = 256
@@ -54,8 +57,24 @@ def verify_journal(state_dir: Path) -> int:
             segment = read_segment(connection, path)
             last = last_seq(connection, segment)
             _check_run(connection, segment, segment.first_seq, last)
+            _check_quarantine(connection, path)
             count += last - segment.first_seq + 1
     return count
+
+
+def _check_quarantine(connection: sqlite3.Connection, path: Path) -> None:
+    """Every entry must say what its record's rejection says."""
+    codec = BodyCodec()
+    rows = connection.execute(
+        "SELECT id, seq, rejection, message, reason, field, readings, detail FROM quarantine ORDER BY id"
+    )
+    group: tuple[int, tuple[Rejection, ...]] = (0, ())
+    for entry, seq, ordinal, *said in rows:
+        if seq != group[0]:
+            body = connection.execute("SELECT body FROM record WHERE seq = ?", (seq,)).fetchone()
+            group = (seq, codec.unpack(body[0]).rejections if body is not None else ())
+        if ordinal >= len(group[1]) or said != entry_of(group[1][ordinal]):
+            raise StoreDamaged(path, f"quarantine entry {entry} does not match record {seq}")
 
 
 def _check_run(connection: sqlite3.Connection, segment: Segment, first: int, last: int) -> None:

@@ -10,7 +10,15 @@ from typing import Final
 
 from models.domain.readings import RejectReason
 from monitor.audit_chain import ALGORITHM, DIGEST_BYTES, link
-from monitor.storage import StoreDamaged, StoreNewer, connect_reader, connect_writer, sqlite_errors, sync_directory
+from monitor.storage import (
+    StoreDamaged,
+    StoreNewer,
+    connect_reader,
+    connect_writer,
+    disk_errors,
+    sqlite_errors,
+    sync_directory,
+)
 
 USER_VERSION: Final = 1
 APPLICATION_ID: Final = 0x47574A31
@@ -129,7 +137,7 @@ def create_segment(
     unfinished = path.with_suffix(".new")
     for leftover in (unfinished, *(unfinished.with_name(unfinished.name + tail) for tail in ("-wal", "-shm"))):
         leftover.unlink(missing_ok=True)
-    with sqlite_errors(path):
+    with disk_errors(path), sqlite_errors(path):
         connection = sqlite3.connect(unfinished, isolation_level=None)
         try:
             connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
@@ -144,8 +152,8 @@ def create_segment(
             connection.execute("COMMIT")
         finally:
             connection.close()
-    unfinished.rename(path)
-    sync_directory(path.parent)
+        unfinished.rename(path)
+        sync_directory(path.parent)
     return open_writer(path)
 
 
@@ -215,5 +223,3 @@ def records(connection: sqlite3.Connection, after_seq: int, limit: int) -> list[
         (after_seq, limit),
     ).fetchall()
     return [Record(*row) for row in rows]
-
-

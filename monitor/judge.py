@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from detectors.base import Context, Detector, evaluate_all
+from detectors.base import Context, Detector
 from models.domain.calendar import valley_mask
+from models.domain.clock import Clock
 from models.domain.findings import Judgement
 from models.domain.nights import Night, nights_before
 from models.domain.register import EnterpriseStatus
@@ -60,7 +61,10 @@ class Job:
 
 @dataclass
 class Judge:
-    """Runs jobs. `on_change` hears of every lead that was raised, amended, withdrawn or reopened."""
+    """Runs jobs. `on_change` hears of every change to a lead, `on_evaluated` how long a detector took, in seconds.
+
+    `n_judged` counts nights of meters judged, over the life of the process.
+    """
 
     applier: Applier
     history: History
@@ -68,7 +72,10 @@ class Judge:
     detectors: Sequence[Detector]
     provisional: Sequence[Detector]
     zone: ZoneInfo
+    clock: Clock
     on_change: Callable[[LeadChange], None]
+    on_evaluated: Callable[[str, float], None]
+    n_judged: int = field(default=0, init=False)
     _members: tuple[dt.date, dict[Feed, Keys]] | None = field(default=None, init=False)
     _sealed: tuple[dt.date, Keys] | None = field(default=None, init=False)
     _filled: tuple[tuple[dt.date, int], Mapping[int, Ring]] | None = field(default=None, init=False)
@@ -130,7 +137,7 @@ class Judge:
             feed_alive=np.full(len(window.meters), alive, dtype=np.bool_),
         )
         detectors = self.provisional if job.provisional else self.detectors
-        judgements = evaluate_all(detectors, window, context)
+        judgements = [self._evaluate(detector, window, context) for detector in detectors]
         position = {meter: i for i, meter in enumerate(window.meters)}
         sites = [self._site(meter, job.night) for meter in window.meters]
         findings = [
@@ -150,10 +157,17 @@ class Judge:
             findings=findings,
             register=register,
         )
+        self.n_judged += len(window.meters)
         if not job.provisional:
             self.history.write_scores(job.night.date, score_table(judgements, sites))
         for change in changes:
             self.on_change(change)
+
+    def _evaluate(self, detector: Detector, window: Window, context: Context) -> Judgement:
+        began_s = self.clock.monotonic_s()
+        judgement = detector.evaluate(window, context)
+        self.on_evaluated(detector.name, self.clock.monotonic_s() - began_s)
+        return judgement
 
     def _past(self, job: Job, nights: Sequence[Night], meters: Sequence[str], values: Features) -> PastNights:
         """Stored rows of the nights before, and the night's own as just computed."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-
 from monitor.logs import FailureLine, safe_text
 from monitor.metrics import GapCause, LinkEvent, Metrics, SecurityEvent
 from monitor.supervise import State, Supervisor
@@ -13,12 +11,13 @@ log = logging.getLogger(__name__)
 
 
 class LinkWatch:
-    """Called from the network thread: counts, logs changes, moves DEGRADED_BROKER. `on_gap` records a lost session."""
+    """Called from the network thread: counts, logs changes, moves DEGRADED_BROKER. `on_gap` records a gap."""
 
-    def __init__(self, metrics: Metrics, supervisor: Supervisor, on_gap: Callable[[GapCause], None]) -> None:
+    def __init__(
+        self, metrics: Metrics, supervisor: Supervisor, on_gap: Callable[[GapCause], None] | None = None
+    ) -> None:
         self._metrics = metrics
         self._supervisor = supervisor
-        self._on_gap = on_gap
         self._line = FailureLine(log, "broker connection")
 
     def connected(self, *, session_present: bool) -> None:
@@ -39,12 +38,12 @@ class LinkWatch:
 
     def session_lost(self) -> None:
         """What came meanwhile is lost: a gap (rule D11)."""
+        self._metrics.mqtt_events.labels(event=LinkEvent.SESSION_LOST).inc()
         self._metrics.gaps.labels(cause=GapCause.SESSION_LOST).inc()
         log.warning("the broker kept no session of ours: messages of the time between may be lost")
-        self._on_gap(GapCause.SESSION_LOST)
-
+        if self._on_gap is not None:
+    
     def security(self, event: str) -> None:
         """Something a security officer should see."""
-        known = SecurityEvent(event) if event in set(SecurityEvent) else SecurityEvent.OTHER
-        self._metrics.security_events.labels(event=known).inc()
+        self._metrics.security_events.labels(event=SecurityEvent.LINK).inc()
         log.warning("security event: %s", safe_text(event))

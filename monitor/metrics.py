@@ -56,15 +56,14 @@ class SendResult(StrEnum):
 
 
 class SecurityEvent(StrEnum):
-    """Events an operator should know of."""
+    """Events an operator should know of; `link`: on the broker connection, the log says what."""
 
     AUTHZ = "authz"
     CONFLICT = "conflict"
     RETAINED = "retained"
     SIGNATURE = "signature"
-    TAKEN_OVER = "taken_over"
+    LINK = "link"
     CLOCK_STEP = "clock_step"
-    OTHER = "other"
 
 
 class GapCause(StrEnum):
@@ -81,11 +80,7 @@ class LinkEvent(StrEnum):
 
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
-    REFUSED = "refused"
-    PAUSED = "paused"
-    RESUMED = "resumed"
-    STALE_ACK = "stale_ack"
-    CALLBACK_ERROR = "callback_error"
+    SESSION_LOST = "session_lost"
 
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -19,11 +19,11 @@ from connectors.adapters.base import Adapter
 from connectors.adapters.table import decode_group
 from models.domain.clock import Clock
 from models.domain.nights import Night, night_of_date, night_of_stamp
-from models.domain.readings import RawMessage, Rejection
+from models.domain.readings import RawMessage
 from monitor.admission import Admitted, TimeRules, admit, readmit
 from monitor.agenda import Agenda
 from monitor.applier import Applier
-from monitor.desk.store import Desk
+from monitor.desk.store import Desk, LeadChange
 from monitor.feeds import Feed, Feeds
 from monitor.history import History
 from monitor.journal import Journal, JournalEntry
@@ -53,14 +53,17 @@ class Source(Protocol):
 class Observer(Protocol):
     """Who is told what happened: metrics and the terminal."""
 
-    def committed(self, messages: Sequence[RawMessage], rejections: Sequence[Rejection], seconds: float) -> None:
-        """A group was committed and acknowledged."""
-
-    def admitted(self, n_refused: int) -> None:
-        """So many readings of a group were refused whole."""
+    def committed(self, messages: Sequence[RawMessage], group: Admitted, seconds: float) -> None:
+        """A group was committed in so many seconds, and acknowledged."""
 
     def judging(self, job: Job) -> None:
         """A slice of a night was judged."""
+
+    def evaluated(self, detector: str, seconds: float) -> None:
+        """A detector judged a slice of meters in so many seconds."""
+
+    def lead_changed(self, change: LeadChange) -> None:
+        """A lead was raised, amended, withdrawn or reopened."""
 
 
 @dataclass
@@ -80,6 +83,7 @@ class Pipeline:
     clock: Clock
     zone: ZoneInfo
     observer: Observer
+    late_every_s: float = LATE_EVERY_S
     _held: list[RawMessage] = field(default_factory=list, init=False)
     _jobs: list[Job] = field(default_factory=list, init=False)
     _running: tuple[Job, Iterator[Keys]] | None = field(default=None, init=False)
@@ -122,7 +126,7 @@ class Pipeline:
         began_s = self.clock.monotonic_s()
         seq = self.journal.commit(messages, group.rejections)
         self.source.acknowledge(messages)
-        self.observer.committed(messages, group.rejections, self.clock.monotonic_s() - began_s)
+        self.observer.committed(messages, group, self.clock.monotonic_s() - began_s)
         self._apply(group, messages, seq)
 
     def tick(self) -> None:
@@ -176,6 +180,10 @@ class Pipeline:
             for _ in self.judge.run(job):
                 self.observer.judging(job)
 
+    def lag_s(self, now_ms: int) -> float:
+        """How far the slowest feed that ever reported lies behind the wall clock, in seconds."""
+        return self.feeds.lag_s(now_ms)
+
     def close(self) -> None:
         """Put everything that was applied into history."""
         self.applier.flush()
@@ -185,7 +193,6 @@ class Pipeline:
     def _apply(self, group: Admitted, messages: Sequence[RawMessage], seq: int) -> None:
         self.applier.apply(group, seq)
         self.feeds.received(max(m.received_ms for m in messages))
-        self.observer.admitted(group.n_refused)
 
     def _reapply(self, entry: JournalEntry) -> None:
         if entry.tick_ms is not None:
@@ -210,7 +217,7 @@ class Pipeline:
         if not self.agenda.has_late:
             self._late_s = self.clock.monotonic_s()
             self._move_cursor()
-        elif self.clock.monotonic_s() - self._late_s >= LATE_EVERY_S:
+        elif self.clock.monotonic_s() - self._late_s >= self.late_every_s:
             self.applier.flush()
             self._jobs = self.agenda.late(self._by_feed)
             return self._jobs.pop(0) if self._jobs else None

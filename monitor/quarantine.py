@@ -39,7 +39,7 @@ _PUBLISHER_CHARACTERS: Final = 256
 _FIELD_CHARACTERS: Final = 64
 
 
-_Row: TypeAlias = tuple[int, int, int, int, str, str, str, int, str, int]
+_Row: TypeAlias = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,11 @@ class Entries:
     def write(self, connection: sqlite3.Connection) -> None:
         """Add them inside the caller's transaction."""
         if self.rows:
-            connection.executemany("INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.rows)
+            connection.executemany(
+                "INSERT INTO quarantine (id, seq, rejection, publisher, received_ms, message, reason, field, readings,"
+                " detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                self.rows,
+            )
         for (publisher, reason), (entries, detailed, at_ms) in self.counts.items():
             connection.execute(
                 "INSERT INTO quarantine_count VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT (publisher, reason) DO UPDATE"
@@ -96,20 +100,8 @@ class QuarantineBook:
             entries, detailed, last_ms = counts.get(key, (0, 0, 0))
             counts[key] = (entries + 1, detailed + keep, max(last_ms, received_ms))
             if keep:
-                rows.append(
-                    (
-                        self.next_id + len(rows),
-                        seq,
-                        ordinal,
-                        rejection.message,
-                        publisher,
-                        rejection.reason.value,
-                        encodable(rejection.field)[:_FIELD_CHARACTERS],
-                        len(rejection.rows),
-                        encodable(rejection.detail)[:DETAIL_CHARACTERS],
-                        received_ms,
-                    )
-                )
+                place = (self.next_id + len(rows), seq, ordinal)
+                rows.append((*place, publisher, received_ms, *entry_of(rejection)))
         return Entries(rows, counts, added)
 
     def keep(self, entries: Entries) -> None:
@@ -121,6 +113,17 @@ class QuarantineBook:
         if publisher in self.detailed or publisher in added:
             return publisher
         return publisher if len(self.detailed) + len(added) < PUBLISHERS_PER_SEGMENT else OTHER_PUBLISHERS
+
+
+def entry_of(rejection: Rejection) -> list[Any]:
+    """What an entry repeats of its rejection: message, reason, field, number of readings, detail."""
+    return [
+        rejection.message,
+        rejection.reason.value,
+        encodable(rejection.field)[:_FIELD_CHARACTERS],
+        len(rejection.rows),
+        encodable(rejection.detail)[:DETAIL_CHARACTERS],
+    ]
 
 
 def list_quarantine(

@@ -2,74 +2,150 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
 
-from models.domain.clock import ManualClock
-from models.domain.readings import RawMessage, Rejection
+import msgspec
+
+from connectors.files import FileSlice, read_by_arrival, read_messages
+from models.domain.clock import Clock, ManualClock, SystemClock
+from models.domain.readings import RawMessage, RejectReason
+from models.domain.register import Register
+from monitor.admission import Admitted, TimeRules
+from monitor.config import Settings
+from monitor.desk.store import LeadChange
 from monitor.judge import Job
 from monitor.pipeline import Pipeline
+from monitor.windows import Outcome
+from monitor.wiring import open_core
+
+FLUSH_ROWS: Final = 500_000
+GROUP_MESSAGES: Final = 500
+GROUP_MS: Final = 900_000
+LATE_EVERY_S: Final = 6 * 3600.0
+"""Played time between looks at late readings when arrival order is played."""
 
 
-class NoSource:
-    """Nothing to take and nobody to acknowledge: files are handed to the pipeline directly."""
+@dataclass
+class Tally:
+    """The replay's observer: counts, and who is told how far it has come."""
 
-    def take(self, wait_s: float) -> list[RawMessage]:  # noqa: ARG002  # the protocol's argument
+    on_judging: Callable[[Job], None] = lambda _: None
+    n_refused: int = 0
+    reasons: Counter[RejectReason] = field(default_factory=Counter)
+    changes: Counter[str] = field(default_factory=Counter)
+
+    def take(self, wait_s: float) -> list[RawMessage]:  # noqa: ARG002  # the source's argument
+        """Nothing comes by itself: files are handed to the pipeline directly."""
         return []
 
     def acknowledge(self, messages: Sequence[RawMessage]) -> None:
         """A file needs no acknowledgement."""
 
-
-class Quiet:
-    """An observer that only counts what was refused."""
-
-    def __init__(self) -> None:
-        self.n_refused = 0
-
-    def committed(self, messages: Sequence[RawMessage], rejections: Sequence[Rejection], seconds: float) -> None:
-        """Nothing to tell."""
-
-    def admitted(self, n_refused: int) -> None:
-        self.n_refused += n_refused
+    def committed(self, messages: Sequence[RawMessage], group: Admitted, seconds: float) -> None:  # noqa: ARG002
+        self.n_refused += group.n_refused
+        for rejection in group.rejections:
+            self.reasons[rejection.reason] += max(1, len(rejection.rows))
 
     def judging(self, job: Job) -> None:
-        """Nothing to tell."""
+        self.on_judging(job)
+
+    def evaluated(self, detector: str, seconds: float) -> None:
+        """Not timed here."""
+
+    def lead_changed(self, change: LeadChange) -> None:
+        self.changes[change.change] += 1
 
 
-def play(
-    pipeline: Pipeline,
-    messages: Iterable[RawMessage],
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of a replay, in readings and leads."""
+
+    outcomes: Counter[Outcome]
+    n_refused: int
+    reasons: Counter[RejectReason]
+    leads: Counter[str]
+
+
+def replay(
     *,
-    clock: ManualClock | None,
-    on_taken: Callable[[RawMessage], None],
-) -> None:
-    """Take every message in and judge every night that has readings.
+    settings: Settings,
+    register: Register,
+    readings: Path,
+    state_dir: Path,
+    by_arrival: bool,
+    leads_path: Path | None,
+    scores_path: Path | None,
+    on_rows: Callable[[int], None],
+    on_judging: Callable[[Job], None],
+) -> Replayed:
+    """Take the readings in, judge every night they touch, and write final leads (JSONL) and scores (Parquet).
 
-    With `clock` the receipt stamps lead: nights are judged as their time comes, late readings amend them, as live.
-    Without it everything is taken in first and judged in event-time order, so that the order of the files is nothing.
+    By arrival, nights are judged as their time comes and late readings amend them, as live. Otherwise everything is
+    taken in first and judged in event-time order, so that the order of the rows is nothing. Raises FileFaultError and
+    what the stores raise.
     """
-    for message in messages:
-        if clock is not None:
-            clock.set_wall_ms(message.received_ms)
-        pipeline.take_in([message])
-        on_taken(message)
-        if clock is not None:
-            pipeline.settle()
-        elif pipeline.applier.n_waiting >= _REPLAY_FLUSH_ROWS:
+    clock: Clock = ManualClock() if by_arrival else SystemClock()
+    slices = read_by_arrival(readings) if by_arrival else read_messages(readings, received_ms=clock.wall_ms())
+    tally = Tally(on_judging)
+    rules = TimeRules(future_s=settings.time.future_s, old_days=None)
+    with open_core(
+        settings=settings,
+        state_dir=state_dir,
+        register=register,
+        source=tally,
+        observer=tally,
+        clock=clock,
+        rules=rules,
+    ) as core:
+        pipeline = core.pipeline
+        if isinstance(clock, ManualClock):
+            _play_arrival(pipeline, slices, clock, on_rows)
+        else:
+            _take_in(pipeline, slices, on_rows)
+        pipeline.finish()
+        leads = list(core.desk.final_leads())
+        if leads_path is not None:
+            leads_path.write_bytes(b"".join(msgspec.json.encode(lead, order="sorted") + b"\n" for lead in leads))
+        if scores_path is not None:
+            core.history.export_scores(scores_path)
+        kinds = Counter(str(lead["kind"]) for lead in leads)
+        return Replayed(pipeline.applier.outcomes, tally.n_refused, tally.reasons, kinds)
+
+
+def _take_in(pipeline: Pipeline, slices: Iterable[FileSlice], on_rows: Callable[[int], None]) -> None:
+    for piece in slices:
+        pipeline.take_in([piece.message])
+        if pipeline.applier.n_waiting >= FLUSH_ROWS:
             pipeline.applier.flush()
-    pipeline.finish()
+        on_rows(len(piece.rows))
 
 
-_REPLAY_FLUSH_ROWS = 500_000
+def _play_arrival(
+    pipeline: Pipeline, slices: Iterable[FileSlice], clock: ManualClock, on_rows: Callable[[int], None]
+) -> None:
+    pipeline.late_every_s = LATE_EVERY_S
+    for group in _grouped(slices):
+        clock.set_wall_ms(max(piece.message.received_ms for piece in group))
+        pipeline.take_in([piece.message for piece in group])
+        if pipeline.applier.n_waiting >= FLUSH_ROWS:
+            pipeline.applier.flush()
+        while pipeline.judge_once():
+            pass
+        on_rows(sum(len(piece.rows) for piece in group))
 
 
-def grouped(messages: Iterator[RawMessage], size: int) -> Iterator[list[RawMessage]]:
-    """Messages in commit groups of at most `size`."""
-    group: list[RawMessage] = []
-    for message in messages:
-        group.append(message)
-        if len(group) == size:
+def _grouped(slices: Iterable[FileSlice]) -> Iterator[list[FileSlice]]:
+    """Messages that arrived within a quarter of an hour, at most `GROUP_MESSAGES`, as one commit group."""
+    group: list[FileSlice] = []
+    for piece in slices:
+        late = group and piece.message.received_ms - group[0].message.received_ms > GROUP_MS
+        if late or len(group) == GROUP_MESSAGES:
             yield group
             group = []
+        group.append(piece)
     if group:
         yield group

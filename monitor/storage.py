@@ -79,6 +79,19 @@ class StoreNewer(StoreError):  # noqa: N818
         super().__init__(f"{path} has schema {found}, this program knows up to {known}; install the newer version")
 
 
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` of making, syncing or renaming files into `StoreFull` or `StoreFatal` (rule S3)."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise StoreFull(f"{path}: {error}; make room on the disk or make it writable") from error
+        raise StoreFatal(f"{path}: {error}; look at the disk, then start again") from error
+
+
 class StateLock:
     """The exclusive lock of one state directory (rule S2), held until `release` or the end of the process."""
 
@@ -89,17 +102,20 @@ class StateLock:
     def acquire(cls, state_dir: Path) -> StateLock:
         """Take the lock and write our process id into it.
 
-        Raises `StoreLocked` if another holder, in this process or another, has it.
+        Raises `StoreLocked` if another holder, in this process or another, has it; `StoreFull` or `StoreFatal` if the
+        directory cannot be written.
         """
         path = state_dir / LOCK_NAME
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with disk_errors(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             raise StoreLocked(path, holder_pid(state_dir)) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with disk_errors(path):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         return cls(descriptor)
 
     def release(self) -> None:

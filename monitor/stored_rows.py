@@ -39,11 +39,27 @@ class StoredRows:
         with self._desk() as desk:
             return show_lead(desk, lead_id) if desk is not None else None
 
-    def quarantine(self, **filters: Any) -> list[Row]:
-        """Filters of `monitor.quarantine.list_quarantine`."""
-        from monitor.quarantine import list_quarantine
+    def quarantine(self, *, limit: int = 100, offset: int = 0, **filters: Any) -> list[Row]:
+        """Entries newest first; filters of `monitor.quarantine.list_quarantine`.
 
-        return list_quarantine(self._state_dir, **filters)
+        What a publisher had refused beyond its bound follows the first page as counts, rows without an `id`.
+        """
+        from monitor.quarantine import MAX_LIMIT, list_quarantine
+
+        entries: list[Row] = []
+        counts: list[Row] = []
+        before_id: int | None = None
+        while (missing := offset + limit - len(entries)) > 0:
+            asked = min(MAX_LIMIT, missing)
+            page = list_quarantine(self._state_dir, limit=asked, before_id=before_id, **filters)
+            found = [row for row in page if row.get("id") is not None]
+            if before_id is None:
+                counts = [row for row in page if row.get("id") is None]
+            entries += found
+            if len(found) < asked:
+                break
+            before_id = found[-1]["id"]
+        return entries[offset:] + (counts if offset == 0 else [])
 
     def quarantined(self, entry_id: int) -> Row | None:
         """One entry with its raw bytes; None where there is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.metadata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +25,7 @@ from monitor.config import Settings
 from monitor.config_detectors import build_detectors
 from monitor.config_parts import lead_policy, subscribed_adapters
 from monitor.desk.database import open_desk
-from monitor.desk.store import Desk, LeadChange
+from monitor.desk.store import Desk
 from monitor.feeds import Feeds
 from monitor.history import History
 from monitor.journal import Journal
@@ -56,7 +56,6 @@ def open_core(
     register: Register,
     source: Source,
     observer: Observer,
-    on_change: Callable[[LeadChange], None],
     clock: Clock,
     sinks: Sequence[str] = (),
     rules: TimeRules | None = None,
@@ -92,7 +91,9 @@ def open_core(
             detectors=detectors,
             provisional=[d for d in detectors if d.name in PROVISIONAL],
             zone=register.zone,
-            on_change=on_change,
+            clock=clock,
+            on_change=observer.lead_changed,
+            on_evaluated=observer.evaluated,
         )
         time = settings.time
         pipeline = Pipeline(

@@ -30,6 +30,7 @@ _ALL: Final = (*_INTEGERS, *CHANNELS)
 """Every optional field of a reading; `meter` and `ts` come before them."""
 
 _MAX_LAYOUTS: Final = 64
+_MAX_PUBLISHERS: Final = 4096
 _UNFIT: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _Field = tuple[str, Any] | tuple[str, Any, Any]
@@ -137,7 +138,7 @@ class Canonical:
             if len(self._layouts) >= _MAX_LAYOUTS or len(fields) + 2 > strict.MAX_FIELDS:
                 return
             learnt = self._layouts[fields] = _layout(fields, complete=True)
-        if len(self._last) < _MAX_LAYOUTS or publisher in self._last:
+        if len(self._last) < _MAX_PUBLISHERS or publisher in self._last:
             self._last[publisher] = learnt
 
 

@@ -36,10 +36,9 @@ class Fault:
 
 
 def shown(text: object) -> str:
-    """At most 60 characters of untrusted text, ASCII only, quoted."""
-    if isinstance(text, str):
-        return ascii(text[:60]) + ("…" if len(text) > 60 else "")
-    return ascii(text)[:60]
+    """Untrusted text for a message to people: quoted, ASCII only, at most 60 characters of it."""
+    told = ascii(text[:60] if isinstance(text, str) else text)
+    return told if len(told) <= 62 else told[:60] + "..."
 
 
 def rfc3339_ms(text: str) -> int | None:

@@ -8,7 +8,8 @@ from typing import Final
 USCC_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 """The 31 characters of a unified social credit code: no I, O, S, V, Z."""
 
-_USCC_WEIGHTS: Final = tuple(pow(3, place, 31) for place in range(17))
+USCC_LENGTH: Final = 18
+_USCC_WEIGHTS: Final = tuple(pow(3, place, 31) for place in range(USCC_LENGTH - 1))
 _USCC_SHAPE: Final = re.compile(rf"[{USCC_ALPHABET}]{{2}}[0-9]{{6}}[{USCC_ALPHABET}]{{10}}")
 _TRADE_SHAPE: Final = re.compile(r"([A-T]?)([0-9]{2})[0-9]{0,2}")
 

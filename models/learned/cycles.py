@@ -69,14 +69,16 @@ def find_cycles(mean_kw: Floats, relative: Floats, inside: Bools, interval_s: in
     )
 
 
-def grouped_median(group: NDArray[np.intp], values: NDArray[np.float64], n: int) -> tuple[Floats, Floats]:
+def grouped_median(
+    group: NDArray[np.intp], values: NDArray[np.float64], n: int, *, fewest: int = 2
+) -> tuple[Floats, Floats]:
     """Median of each group and the median absolute deviation relative to it (n,); NaN for an empty group.
 
-    The spread is scaled by 1.4826, so that it estimates a CV; it is NaN for fewer than three values.
+    The spread is scaled by 1.4826, so that it estimates a CV; it is NaN for fewer than `fewest` values.
     """
     median = _medians(group, values, n)
     deviation = _medians(group, np.abs(values - median[group]), n)
-    many = np.bincount(group, minlength=n) >= 3
+    many = np.bincount(group, minlength=n) >= fewest
     with np.errstate(invalid="ignore", divide="ignore"):
         spread = np.where(many & (median > 0.0), 1.4826 * deviation / median, np.nan)
     return median.astype(np.float32), spread.astype(np.float32)

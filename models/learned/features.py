@@ -55,6 +55,7 @@ _PLAIN: Final = (
     FeatureSpec("power_p20_kw", "kW", "20 % quantile"),
     FeatureSpec("power_p50_kw", "kW", "median"),
     FeatureSpec("power_p95_kw", "kW", "95 % quantile"),
+    FeatureSpec("power_p98_kw", "kW", "98 % quantile"),
     FeatureSpec("power_max_kw", "kW", "largest interval mean power"),
     FeatureSpec("load_factor", "1", "mean power over p95"),
     FeatureSpec("valley_share", "1", "share of the night's energy drawn in valley tariff hours"),
@@ -173,13 +174,13 @@ def _plain(
     total = np.where(known, power, np.float32(0.0)).sum(axis=1)
     here = count > 0
     covered = count >= LEAST_COVERAGE * slots
-    quantiles = {q: _quantile(ordered, count, q) for q in (0.05, 0.20, 0.50, 0.95, 1.0)}
+    quantiles = {q: _quantile(ordered, count, q) for q in (0.05, 0.20, 0.50, 0.95, 0.98, 1.0)}
     p95 = quantiles[0.95]
     safe = np.where(p95 > 0.0, p95, np.float32(1.0))
     out[_ROW["coverage"]] = count.astype(np.float32) / np.float32(slots)
     out[_ROW["cadence_s"]] = np.float32(window.interval_s)
     out[_ROW["energy_kwh"]] = np.where(here, total * hours, np.float32(np.nan))
-    for name, q in (("p05", 0.05), ("p20", 0.20), ("p50", 0.50), ("p95", 0.95), ("max", 1.0)):
+    for name, q in (("p05", 0.05), ("p20", 0.20), ("p50", 0.50), ("p95", 0.95), ("p98", 0.98), ("max", 1.0)):
         out[_ROW[f"power_{name}_kw"]] = quantiles[q]
     loaded = covered & (p95 > 0.0)
     mean = total / np.maximum(count, 1).astype(np.float32)

@@ -65,9 +65,9 @@ def find_heats(power_kw: Floats, base_kw: Floats, plateau_kw: Floats, interval_s
     pause = pause[pause <= LONGEST_PAUSE_MIN]
     pair = row[next_one]
     period = (start[next_one + 1] - start[next_one]) * step_min
-    minutes, minutes_spread = grouped_median(row, length, n)
-    energy, energy_spread = grouped_median(row, kwh, n)
-    period_min, period_spread = grouped_median(pair, period, n)
+    minutes, minutes_spread = grouped_median(row, length, n, fewest=3)
+    energy, energy_spread = grouped_median(row, kwh, n, fewest=3)
+    period_min, period_spread = grouped_median(pair, period, n, fewest=3)
     flat = _plateau_cv(height, start, end, row)
     rise, fall = _edges(height, row, start, end, step_min)
     return Heats(

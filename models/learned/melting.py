@@ -21,6 +21,8 @@ Rows = Mapping[str, NDArray[np.float32]]
 
 FIRST_PERIOD_LAG: Final = 3
 LAST_PERIOD_LAG: Final = 10
+LEVEL_SHARE: Final = 0.5
+"""Nights whose p95 is below this share of the week's highest show other loads than the one in question."""
 KWH_PER_TONNE: Final = 600.0
 KWH_PER_TONNE_RANGE: Final = (550.0, 680.0)
 
@@ -39,10 +41,16 @@ class MeltEvidence:
     quantum: Floats
     tempo: Floats
     depth: Floats
+    filling: Floats
+    flat_top: Floats
     instants: Floats
     circle: Floats
     nights: Floats
     hours: Floats
+    filled: Floats
+    rim_spread: Floats
+    top_share: Floats
+    crest: Floats
     acf_peak: Floats
     acf_trough: Floats
     period_min: Floats
@@ -74,13 +82,15 @@ def weigh_evidence(past: Rows) -> MeltEvidence:
     """Pool nightly rows (n, k) of the features into evidence for n meters."""
     night = {name: np.asarray(values, dtype=np.float64) for name, values in past.items()}
     hours = np.where(np.isfinite(night[ACF_NAMES[0]]), night["block_hours"], 0.0)
-    hours = np.nan_to_num(hours)
+    level_kw = night["power_p95_kw"]
+    highest_kw = np.fmax.reduce(level_kw, axis=1, initial=0.0)[:, None]
+    hours = np.where(level_kw >= LEVEL_SHARE * highest_kw, np.nan_to_num(hours), 0.0)
     acf = np.stack([_mean(night[name], hours) for name in ACF_NAMES])
     peak, trough, period = _acf_peak(acf)
-    cycles = np.nan_to_num(night["cycle_count"])
+    cycles = np.where(hours > 0.0, np.nan_to_num(night["cycle_count"]), 0.0)
     total_hours = hours.sum(axis=1)
     cycle_count = cycles.sum(axis=1)
-    dips = np.nan_to_num(night["dip_count"]).sum(axis=1)
+    dips = np.where(hours > 0.0, np.nan_to_num(night["dip_count"]), 0.0).sum(axis=1)
     dips_per_hour = np.where(total_hours > 0.0, dips / np.maximum(total_hours, 1e-9), np.nan)
     cycle_kwh = _mean(night["cycle_kwh"], cycles)
     kwh_spread = _mean(night["cycle_kwh_spread"], cycles)
@@ -94,19 +104,30 @@ def weigh_evidence(past: Rows) -> MeltEvidence:
     heat_minutes = _mean(night["heat_minutes_median"], heats)
     gap_minutes = _mean(night["gap_minutes_median"], heats)
     plateau_cv = _mean(night["plateau_cv"], heats)
-    rhythm = np.sqrt(ramp(peak, 0.05, 0.40) * ramp(peak - trough, 0.30, 0.90))
+    cycle_hours = (np.nan_to_num(night["cycle_minutes"]) * cycles).sum(axis=1) / 60.0
+    filled = np.where(total_hours > 0.0, cycle_hours / np.maximum(total_hours, 1e-9), np.nan)
+    rim_spread = _mean(night["dip_rim_spread"], cycles)
+    top_share = _mean(night["top_share"], hours)
+    crest = _mean(_ratio(night["power_max_kw"], level_kw), hours)
+    rhythm = np.sqrt(ramp(peak, 0.10, 0.45) * ramp(peak - trough, 0.40, 1.00))
     several = ramp(cycle_count, 3.0, 8.0)
     quantum = ramp(kwh_spread, 0.40, 0.12) * several
     tempo = ramp(minutes_spread, 0.30, 0.10) * several
     depth = ramp(dip_depth, 0.12, 0.45)
+    filling = ramp(filled, 0.22, 0.45)
+    repeats = np.where(np.isfinite(rim_spread), ramp(rim_spread, 0.09, 0.03), 1.0)
+    no_peaks = ramp(crest, 1.50, 1.20)
+    flat_top = np.minimum(repeats, ramp(top_share, 0.25, 0.45)) * no_peaks
     instants = ramp(snapshot, 0.05, 0.20)
     circle = ramp(_mean(night["q_top_slope"], hours), 0.10, -0.20)
-    quarter_score = rhythm * depth * (0.4 + 0.6 * np.maximum(quantum, tempo))
+    regularity = np.maximum(quantum, tempo)
+    quarter_score = rhythm * depth * filling * flat_top * (0.3 + 0.7 * regularity)
     regular = ramp(heat_kwh_cv, 0.30, 0.12) * ramp(heat_period_spread, 0.35, 0.15)
     heat_count = heats.sum(axis=1)
     heat_score = (
         regular
-        * ramp(heat_count, 2.0, 5.0)
+        * ramp(heat_count, 2.0, 6.0)
+        * no_peaks
         * ramp(heat_minutes, 22.0, 32.0)
         * ramp(gap_minutes, 50.0, 35.0)
         * ramp(plateau_cv, 0.20, 0.10)
@@ -119,10 +140,16 @@ def weigh_evidence(past: Rows) -> MeltEvidence:
         quantum=quantum,
         tempo=tempo,
         depth=depth,
+        filling=filling,
+        flat_top=flat_top,
         instants=instants,
         circle=circle,
         nights=(hours > 0.0).sum(axis=1).astype(np.float64),
         hours=total_hours,
+        filled=filled,
+        rim_spread=rim_spread,
+        top_share=top_share,
+        crest=crest,
         acf_peak=peak,
         acf_trough=trough,
         period_min=period,
@@ -152,6 +179,10 @@ def _mean(values: Floats, weights: Floats) -> Floats:
     total = weights.sum(axis=1)
     summed = np.where(weights > 0.0, values, 0.0) * weights
     return np.where(total > 0.0, summed.sum(axis=1) / np.where(total > 0.0, total, 1.0), np.nan)
+
+
+def _ratio(top: Floats, bottom: Floats) -> Floats:
+    return np.where(bottom > 0.0, top / np.where(bottom > 0.0, bottom, 1.0), np.nan)
 
 
 def _acf_peak(acf: Floats) -> tuple[Floats, Floats, Floats]:

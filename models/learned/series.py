@@ -19,6 +19,7 @@ _ENOUGH_OF_A_QUARTER: Final = 0.6
 _FROZEN_SHARE: Final = 0.05
 _JUMP_TIMES: Final = 20.0
 _JUMP_FLOOR_KW: Final = 50.0
+_CATCH_UP_TIMES: Final = 1.5
 
 Floats = NDArray[np.float32]
 
@@ -118,15 +119,25 @@ def _metered_kw(window: Window, rows: slice, snapshot_kw: Floats | None) -> Floa
 
 
 def _without_jumps(power_kw: Floats) -> Floats:
-    """NaN where a single interval exceeds every other one twentyfold: a replaced meter or a caught-up register."""
-    if power_kw.shape[1] < 3:
+    """NaN where one interval holds what cannot be its own energy.
+
+    Such an interval exceeds every other one twentyfold (a replaced meter), or by half after two intervals without any
+    energy (a register that stood still and caught up).
+    """
+    if power_kw.shape[1] < 4:
         return power_kw
     largest = np.fmax.reduce(power_kw, axis=1, initial=0.0)
-    rest = np.where(power_kw < largest[:, None], power_kw, np.float32(0.0)).max(axis=1)
-    lonely = (largest > _JUMP_TIMES * rest) & (largest > _JUMP_FLOOR_KW)
-    if not bool(lonely.any()):
+    top = power_kw == largest[:, None]
+    rest = np.where(top, np.float32(0.0), power_kw)
+    second = np.fmax.reduce(rest, axis=1, initial=0.0)
+    replaced = (largest > _JUMP_TIMES * second) & (largest > _JUMP_FLOOR_KW)
+    ahead = largest > _CATCH_UP_TIMES * second
+    if not bool((ahead | replaced).any()):
         return power_kw
-    return np.where(lonely[:, None] & (power_kw == largest[:, None]), np.float32(np.nan), power_kw)
+    still = np.zeros_like(top)
+    still[:, 2:] = (power_kw[:, 1:-1] == 0.0) & (power_kw[:, :-2] == 0.0)
+    foreign = top & (replaced[:, None] | (ahead[:, None] & still))
+    return np.where(foreign, np.float32(np.nan), power_kw)
 
 
 def _without_frozen(power_kw: Floats, snapshot_kw: Floats) -> Floats:

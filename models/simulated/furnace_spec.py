@@ -34,8 +34,6 @@ class Metal(StrEnum):
     ALUMINIUM = "aluminium"
 
 
-FERROUS: Final = frozenset({Metal.STEEL, Metal.IRON})
-
 _SIZES: Final = (
     (0.5, 350.0, 1000.0, 0.05),
     (0.75, 500.0, 1000.0, 0.07),
@@ -58,7 +56,12 @@ _KWH_PER_T: Final = {
 
 @dataclass(frozen=True, slots=True)
 class FurnaceSpec:
-    """One installation. Shares are of `rated_kw` unless their name says otherwise."""
+    """One installation. Shares are of `rated_kw`.
+
+    `inverter_hz` is the coil's frequency; `start_drift_share` the power of a cold charge against that of a molten one,
+    `hold_share` what is kept on between heats; `p_max_kw` and `overlap_deg` shape the P-Q circle of type S, `diode_pf`
+    the power factor of type D; `swap_min` is the time between two taps of a power-sharing pair.
+    """
 
     capacity_t: float
     rated_kw: float

@@ -72,7 +72,9 @@ def commercial(rated_kw: float, time: Timeline, rng: Rng) -> Curve:
 
 def steel_coil(rated_kw: float, time: Timeline, rng: Rng) -> Curve:
     """Coil cutting as in a measured plant: two day plateaus, lunch dip, some evenings, a third of it on Saturdays."""
-    hours = np.array((6, 6, 6, 6, 6, 6, 7, 30, 95, 100, 100, 95, 33, 95, 100, 100, 100, 95, 75, 75, 73, 70, 20, 8)) / 100.0
+    hours = (
+        np.array((6, 6, 6, 6, 6, 6, 7, 30, 95, 100, 100, 95, 33, 95, 100, 100, 100, 95, 75, 75, 73, 70, 20, 8)) / 100.0
+    )
     level = low_pass(hours[time.minute_of_day // 60], 5.0)
     week = np.where(time.rest_day, 0.06, np.where(time.weekday() == 5, 0.35, 1.0))
     noise = np.where(level > 0.1, ar1(rng, time.n, 0.4, 0.97), ar1(rng, time.n, 0.05, 0.9))

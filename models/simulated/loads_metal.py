@@ -72,11 +72,13 @@ def _arc_heats(rated_kw: float, on: np.ndarray[tuple[int], np.dtype[np.bool_]], 
         for _ in range(int(rng.integers(1, 3))):
             bucket = bore + int(rng.integers(2, max(3, melting - 4)))
             level[bucket : bucket + int(rng.integers(3, 6))] = 0.0
-        heat_kw = rated_kw * np.clip(level * (1.0 + sd * rng.standard_normal(minutes)), 0.0, 1.2)
+        level *= rng.uniform(0.82, 1.05) * (1.0 + sd * ar1(rng, minutes, 1.0, 0.6))
+        heat_kw = rated_kw * np.clip(level, 0.0, 1.2)
         room = max(0, min(minutes, len(p_kw) - at))
         p_kw[at : at + room] += heat_kw[:room]
         tapped.append(at + minutes)
-        at += minutes + max(4, round(lognormal(rng, 11.0, 0.4)))
+        delay_min = rng.uniform(15.0, 90.0) if rng.random() < 0.08 else 0.0
+        at += minutes + max(4, round(lognormal(rng, 11.0, 0.4) + delay_min))
     return tapped
 
 
@@ -111,7 +113,7 @@ def rolling_mill(rated_kw: float, time: Timeline, rng: Rng) -> Curve:
         on = shift_hours(time, ((6.5, 22.0),), 15.0, rng) > 0.0
     else:
         on = np.ones(time.n, dtype=np.bool_)
-    level = 0.66 * (1.0 + ar1(rng, time.n, rng.uniform(0.10, 0.18), 0.4) + ar1(rng, time.n, 0.15, 0.985))
+    level = 0.66 * (1.0 + ar1(rng, time.n, rng.uniform(0.10, 0.18), 0.4) + ar1(rng, time.n, 0.19, 0.985))
     level = np.where(random_stops(time.n, 2.0, 2.5, 0.5, rng), 0.5 * level, level)
     level = np.where(random_stops(time.n, 0.2, 20.0, 0.4, rng), 0.25, level) * on
     p_kw = rated_kw * np.clip(level, 0.0, 1.1)

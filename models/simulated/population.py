@@ -86,8 +86,8 @@ _RATED_KW: Final[Mapping[LoadClass, tuple[float, float]]] = MappingProxyType(
         LoadClass.COMMERCIAL: (30.0, 1500.0),
         LoadClass.RESIDENTIAL: (80.0, 500.0),
         LoadClass.RESTARTED: (200.0, 800.0),
-        LoadClass.CLOSED: (1.0, 2.0),
-        LoadClass.POWER_CUT: (1.0, 2.0),
+        LoadClass.CLOSED: (200.0, 800.0),
+        LoadClass.POWER_CUT: (200.0, 800.0),
     }
 )
 _COVERS: Final = (LoadClass.PLASTICS, LoadClass.MACHINING, LoadClass.WAREHOUSE)
@@ -181,6 +181,7 @@ def _draw_site(
         site=f"S{number + 1:05d}",
         load_class=load_class,
         blocks=blocks,
+        rated_kw=rated_kw,
         base_kw=base_kw,
         compensation=draw_compensation(rng, rated_kw) if compensated else Compensation(CompensationKind.NONE),
         meter=_draw_meter(number, rated_kw, interval_s, faults, rng),

@@ -90,10 +90,11 @@ class _Table:
                 else:
                     yield self._rows(publisher, chunk, sent_ms)
         strangers = np.flatnonzero(self.publishers != publisher)
-        for k in range(mix.malformed_a_day if len(rows) else 0):
+        first_kind = int(rng.integers(len(_MALFORMED)))
+        for k in range(mix.malformed_a_day):
             row = int(rows[int(rng.integers(len(rows)))])
             stranger = int(strangers[int(rng.integers(len(strangers)))]) if len(strangers) else row
-            kind = int(rng.integers(len(_MALFORMED))) if k else 0
+            kind = _MALFORMED[(first_kind + k) % len(_MALFORMED)]
             payload = _malformed(kind, self._reading(row), self.day.meter[stranger], int(self.day.ts_ms[row]))
             yield SimulatedMessage(publisher, payload, int(self.day.arrival_ms[row]), 1)
 
@@ -135,13 +136,13 @@ def _present(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
     return {name: value for name, value in zip(names, values, strict=True) if not math.isnan(value)}
 
 
-_MALFORMED: Final = ("bad_json", "string_number", "unknown_meter", "foreign_meter", "future_stamp", "out_of_range")
+_MALFORMED: Final = ("cut_short", "string_number", "unknown_meter", "foreign_meter", "future_stamp", "out_of_range")
 
 
-def _malformed(kind: int, reading: dict[str, object], stranger: str, ts_ms: int) -> bytes:
+def _malformed(kind: str, reading: dict[str, object], stranger: str, ts_ms: int) -> bytes:
     """One message that is wrong in one way; everything else about it is right."""
     wrong = dict(reading)
-    match _MALFORMED[kind]:
+    match kind:
         case "string_number":
             wrong["p_kw"] = "812.4"
         case "unknown_meter":
@@ -152,6 +153,5 @@ def _malformed(kind: int, reading: dict[str, object], stranger: str, ts_ms: int)
             wrong["ts"] = ts_ms + 400 * 24 * _HOUR_MS
         case "out_of_range":
             wrong = {"meter": reading["meter"], "ts": reading["ts"], "p_kw": 9.9e9}
-        case _:
-            return msgspec.json.encode({"v": 1, "readings": [wrong]})[:-7]
-    return msgspec.json.encode({"v": 1, "readings": [wrong]})
+    payload = msgspec.json.encode({"v": 1, "readings": [wrong]})
+    return payload[: len(payload) // 2] if kind == "cut_short" else payload

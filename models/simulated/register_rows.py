@@ -29,7 +29,7 @@ from models.simulated.metering import REGISTER_DIGITS_KWH
 from models.simulated.population import PUBLISHERS
 from models.simulated.seeding import stream
 from models.simulated.shapes import Rng
-from models.simulated.spec import CountySpec, LoadBlock, LoadClass, SiteSpec
+from models.simulated.spec import CountySpec, LoadClass, SiteSpec
 
 _DISTRICT: Final = "500102"
 _WRONG_TRADE_SHARE: Final = 0.04
@@ -182,7 +182,7 @@ def _enterprise(county: CountySpec, spec: SiteSpec, rng: Rng) -> Enterprise:
 
 def _meter(spec: SiteSpec, feeder: str, rng: Rng) -> Meter:
     meter = spec.meter
-    needed_kva = 1.25 * site_rating_kw(spec)
+    needed_kva = 1.25 * (spec.rated_kw + spec.base_kw)
     transformer_kva = float(next((size for size in _TRANSFORMERS_KVA if size >= needed_kva), _TRANSFORMERS_KVA[-1]))
     outdated = rng.random() < _OUTDATED_CAPACITY_SHARE
     return Meter(
@@ -199,17 +199,11 @@ def _meter(spec: SiteSpec, feeder: str, rng: Rng) -> Meter:
     )
 
 
-def site_rating_kw(spec: SiteSpec) -> float:
-    """What the site may draw at once."""
-    blocks = sum(block.rated_kw if isinstance(block, LoadBlock) else block.furnace.rated_kw for block in spec.blocks)
-    return max(blocks + spec.base_kw, 40.0)
-
-
 def _furnaces(county: CountySpec, spec: SiteSpec) -> list[Furnace]:
     if not declares_furnace(county, spec):
         return []
     kind, purpose, _ = _FURNACE_KINDS[spec.load_class]
-    rated_kw = spec.furnace.rated_kw if spec.furnace is not None else site_rating_kw(spec)
+    rated_kw = spec.furnace.rated_kw if spec.furnace is not None else spec.rated_kw
     capacity_t = spec.furnace.capacity_t if spec.furnace is not None else None
     return [
         Furnace(

@@ -101,13 +101,14 @@ class MeterSpec:
 class SiteSpec:
     """One site as drawn: `number` keys its random streams; `restart_night` is the evening a sealed site starts again.
 
-    `base_kw` is the peak of lighting and offices.
+    `rated_kw` is what the site was built for, `base_kw` the peak of its lighting and offices.
     """
 
     number: int
     site: str
     load_class: LoadClass
     blocks: tuple[Block, ...]
+    rated_kw: float
     base_kw: float
     compensation: Compensation
     meter: MeterSpec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -36,7 +37,7 @@ class Access(Protocol):
         """One lead with its trail; None where there is none."""
 
     def quarantine(self, **filters: Any) -> list[Row]:
-        """Filters: reason, publisher, limit, before_id."""
+        """Filters: reason, publisher, limit, offset."""
 
     def quarantined(self, entry_id: int) -> Row | None:
         """One entry with its raw bytes; None where there is none."""
@@ -64,12 +65,9 @@ class SocketAccess:
 
     def answers(self) -> bool:
         """Whether a daemon listens; a socket left by a crash refuses."""
-        import httpx
-
-        try:
-            return self._get("/v1/status") is not None
-        except httpx.ConnectError:
-            return False
+        with socket_address(self._state_dir) as address, socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(_TIMEOUT_S)
+            return probe.connect_ex(address) == 0
 
     def status(self) -> Row:
         found = self._get("/v1/status")

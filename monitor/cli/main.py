@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import sys
 from typing import Annotated, Final
 
@@ -62,16 +63,40 @@ def _add_commands() -> None:
 _add_commands()
 
 
+def exit_code_of(error: Exception) -> ExitCode | None:
+    """The exit code of a fault whose message is all a user needs; None: a fault of ours, shown with its traceback."""
+    from monitor.cli.access import AccessError
+    from monitor.desk.database import DeskError, SchemaTooNew
+    from monitor.secret_files import SecretFileError
+    from monitor.storage import StoreError, StoreLocked, StoreNewer
+
+    match error:
+        case ConfigFaults() | SecretFileError() | StoreNewer() | SchemaTooNew():
+            return ExitCode.CONFIG
+        case StoreLocked():
+            return ExitCode.TEMPORARY
+        case StoreError() | DeskError():
+            return ExitCode.IO
+        case AccessError():
+            return ExitCode.UNAVAILABLE
+        case _:
+            return None
+
+
 def main() -> None:
-    """Run the command line; never shows a traceback for a fault the user can put right."""
+    """Run the command line; no traceback for what the user can put right."""
     try:
-        app()
-    except ConfigFaults as error:
-        for fault in error.faults:
-            typer.echo(str(fault), err=True)
-        sys.exit(ExitCode.CONFIG)
+        app(prog_name=DISTRIBUTION)
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.OK)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except Exception as error:
+        code = exit_code_of(error)
+        if code is None:
+            raise
+        typer.echo(str(error), err=True)
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

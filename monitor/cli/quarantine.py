@@ -109,6 +109,7 @@ def _print_entry(entry: dict[str, Any]) -> None:
     console = Console()
     rows = ", ".join(map(str, entry["rows"][:20])) + (" …" if len(entry["rows"]) > 20 else "")
     facts = Table.grid(padding=(0, 2))
+    kept = "（仅保留前 64 KiB only the first 64 KiB are kept）" if entry["payload_cut"] else ""
     for label, value in (
         ("编号 id", entry["id"]),
         ("日志序号 journal record", entry["seq"]),
@@ -119,7 +120,7 @@ def _print_entry(entry: dict[str, Any]) -> None:
         ("原因 reason", entry["reason"]),
         ("字段 field", entry["field"] or "-"),
         ("读数行 readings", rows or "整条报文 the whole message"),
-        ("字节 bytes", f"{entry['payload_bytes']}{' (仅保留前 64 KiB only the first 64 KiB kept)' * entry['payload_cut']}"),
+        ("字节 bytes", f"{entry['payload_bytes']}{kept}"),
         ("SHA-256", entry["payload_sha256"]),
     ):
         facts.add_row(label, escape(printable(str(value))))

@@ -20,6 +20,7 @@ HEAD: Final = "0001"
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _PRAGMAS: Final = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "mmap_size": 0}
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class DeskError(RuntimeError):
@@ -60,7 +61,7 @@ def open_desk(state_dir: Path) -> sa.Engine:
     existing = path.exists() and path.stat().st_size > 0
     engine = _engine(path, read_only=False)
     try:
-        found = _schema_version(engine)
+        found = _schema_version(engine, path)
         if found != HEAD:
             _refuse_newer(path, found)
             if existing:
@@ -84,7 +85,7 @@ def read_desk(state_dir: Path) -> sa.Engine:
         raise FileNotFoundError(f"no desk at {path}")
     engine = _engine(path, read_only=True)
     try:
-        found = _schema_version(engine)
+        found = _schema_version(engine, path)
         _refuse_other(path, found)
     except BaseException:
         engine.dispose()
@@ -130,12 +131,19 @@ def _set_pragmas(connection: sqlite3.Connection, path: Path, *, read_only: bool)
             raise DeskError(f"{path}: SQLite kept {name} = {got}, not {wanted}. Put the state on a local disk.")
 
 
-def _schema_version(engine: sa.Engine) -> str:
-    """The Alembic revision in the file, empty where there is none."""
-    with engine.begin() as connection:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return ""
-        return str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")) or "")
+def _schema_version(engine: sa.Engine, path: Path) -> str:
+    """The Alembic revision in the file, empty where there is none. Raises DeskError where it is no database."""
+    try:
+        with engine.begin() as connection:
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return ""
+            return str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")) or "")
+    except sa.exc.DatabaseError as error:
+        if getattr(error.orig, "sqlite_errorcode", 0) not in _DAMAGED:
+            raise
+        raise DeskError(
+            f"{path} is damaged ({error.orig}). Keep the file as it is, and restore a backup into its place."
+        ) from error
 
 
 def _refuse_newer(path: Path, found: str) -> None:

@@ -70,7 +70,8 @@ class Desk:
         """Store what `detectors` found on the `judged` meters for `night`, and what follows for leads and notices.
 
         Replaces earlier findings of the same meters, night and detectors; derives every lead they bear on anew;
-        writes a revision, and a notice a sink, only where a lead says something else than before. All of it, with
+        writes a revision, and a notice a sink, only where a lead says something else than before. A finding without
+        a site (its meter was not registered that night) is kept and makes no lead. All of it, with
         `closed` nights by feed and the journal `cursor`, is one transaction: it happens whole or not at all.
         Raises ValueError for findings outside of what was judged, or with numbers that are not finite.
         """
@@ -79,7 +80,7 @@ class Desk:
             subjects = {
                 (LeadKind(detector), site, month)
                 for detector, site in touched
-                if detector in _KINDS
+                if detector in _KINDS and site
                 for month in months_touched(night.date, self._policy)
             }
             changes = self._derive(connection, subjects, register) if subjects else []

@@ -18,7 +18,7 @@ from monitor.ops.http import HEADERS, bare_app
 PAGE_LIMIT: Final = 1000
 
 Page = Annotated[int, Query(ge=1, le=PAGE_LIMIT)]
-Offset = Annotated[int, Query(ge=0, le=10_000_000)]
+Offset = Annotated[int, Query(ge=0, le=100_000)]
 Row = Mapping[str, Any]
 
 
@@ -44,7 +44,7 @@ class LocalData(Protocol):
         """One lead with its trail and evidence."""
 
     def quarantine(
-        self, *, reason: RejectReason | None, publisher: str | None, limit: int, before_id: int | None
+        self, *, reason: RejectReason | None, publisher: str | None, limit: int, offset: int
     ) -> Sequence[Row]:
         """Quarantine entries that match every filter given."""
 
@@ -81,9 +81,9 @@ def local_app(data: LocalData) -> FastAPI:
         reason: RejectReason | None = None,
         publisher: str | None = None,
         limit: Page = 100,
-        before_id: int | None = None,
+        offset: Offset = 0,
     ) -> JSONResponse:
-        rows = data.quarantine(reason=reason, publisher=publisher, limit=limit, before_id=before_id)
+        rows = data.quarantine(reason=reason, publisher=publisher, limit=limit, offset=offset)
         return JSONResponse({"items": [dict(row) for row in rows]}, headers=HEADERS)
 
     @app.get("/v1/quarantine/{entry_id}")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from difflib import get_close_matches
 from typing import Final
 
+from models.domain.codes import USCC_LENGTH
 from models.domain.register import CalendarKind, CalendarRow, Dated
 from monitor.register.cells import fault
 from monitor.register.columns import REFERENCES, SPECS, Reference
@@ -15,6 +19,8 @@ from monitor.register.faults import CellError, CellFault
 from monitor.register.parse import BrokenRow, ParsedSheet
 
 _FOREVER: Final = dt.date.max
+_NO_ID: Final = re.compile(r"[^A-Za-z0-9._-]")
+_DECIMALS: Final = re.compile(r"\.0+$")
 _NEAR_CANDIDATES: Final = 5_000
 _GUESSED_FAULTS: Final = 200
 """How many broken references a sheet gets a guess for: a guess costs a search through the ids."""
@@ -96,6 +102,7 @@ def _broken_references(sheet: ParsedSheet, reference: Reference, target: ParsedS
             yield sheet.blame(first[0], column, first[1], _empty_target(reference))
         return
     unread = [row.key for _, row in target.broken if not row.cells.get(spec.key or "")] if target is not None else []
+    present = known.keys() | broken
     guesses = 0
     for number, row in rows:
         value = _value(row, column)
@@ -104,21 +111,31 @@ def _broken_references(sheet: ParsedSheet, reference: Reference, target: ParsedS
         versions = known.get(value)
         if versions is None:
             guesses += 1
-            if guesses <= _GUESSED_FAULTS and get_close_matches(value, unread[:_GUESSED_FAULTS], n=1, cutoff=0.75):
+            if guesses <= _GUESSED_FAULTS and any(_meant(value, key) for key in unread[:_GUESSED_FAULTS]):
                 continue
-            near = _nearest(value, known) if guesses <= _GUESSED_FAULTS else None
+            near = _nearest(value, present) if guesses <= _GUESSED_FAULTS else None
             yield sheet.blame(number, column, value, _no_such(value, reference, near))
         elif not any(_meet(row, version) for _, version in versions):
             yield sheet.blame(number, column, value, _never_together(value, row, reference, versions))
 
 
-def _nearest(value: str, known: Mapping[str, object]) -> str | None:
+def _meant(value: str, unreadable: str) -> bool:
+    """Whether a key that could not be read is `value` with a slip: signs it may not have, or one character wrong."""
+    legible = _DECIMALS.sub("", _NO_ID.sub("", unicodedata.normalize("NFKC", unreadable))).upper()
+    if legible == value.upper() or len(value) != USCC_LENGTH:
+        return legible == value.upper()
+    if len(legible) == USCC_LENGTH:
+        return sum(a != b for a, b in zip(legible, value, strict=True)) == 1
+    return any(value[:place] + value[place + 1 :] == legible for place in range(USCC_LENGTH))
+
+
+def _nearest(value: str, known: AbstractSet[str]) -> str | None:
     bare = value.lstrip("0")
     for zeros in range(1, 9):
         padded = "0" * zeros + bare
         if padded in known and padded != value:
             return padded
-    if bare in known:
+    if bare and bare in known:
         return bare
     if len(known) > _NEAR_CANDIDATES:
         return None

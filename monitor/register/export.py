@@ -17,6 +17,9 @@ from monitor.register.columns import SPECS, SheetSpec
 
 _FORMULA_LIKE: Final = re.compile(r"'*[=+\-@]")
 
+_XLSX_DIGITS: Final = 16
+"""Significant digits of a number in a workbook; one that needs more is written as text, which reads back exactly."""
+
 
 def write_csv(rows: RegisterRows, directory: Path) -> list[Path]:
     """One UTF-8 CSV file a sheet, headed by field names; they read back as the same rows. Replaces what is there."""
@@ -43,10 +46,10 @@ def write_xlsx(rows: RegisterRows, path: Path) -> Path:
                 sheet.write_string(0, index, column.name)
             for number, row in enumerate(getattr(rows, spec.name), start=1):
                 for index, cell in enumerate(_cells(spec, row)):
-                    if isinstance(cell, int | float):
+                    if isinstance(cell, int | float) and float(f"{cell:.{_XLSX_DIGITS}g}") == cell:
                         sheet.write_number(number, index, cell)
                     elif cell is not None:
-                        sheet.write_string(number, index, cell)
+                        sheet.write_string(number, index, str(cell))
     return path
 
 

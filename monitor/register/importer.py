@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -35,7 +36,9 @@ def read_register(path: Path, *, encoding: str = "utf-8") -> RegisterRows:
         path = book
     if path.suffix.casefold() not in {".xlsx", ".xlsm"} and path.exists():
         raise RegisterFaults([_other_file(path)])
-    with path.open("rb") as stream:
+    with path.open("rb") as stream, warnings.catch_warnings():
+        # openpyxl warns of styles it drops, and of impossible dates, which it then gives as #VALUE!: told as a fault
+        warnings.filterwarnings("ignore", module="openpyxl")
         try:
             sheets, faults = xlsx_sheets(stream, path.name)
         except SourceError as error:

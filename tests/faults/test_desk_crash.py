@@ -31,7 +31,7 @@ from tests.support.desk_parts import (
 METERS = [f"M{i}" for i in range(2 * SITES)]
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """The fault that is injected."""
 
 
@@ -43,7 +43,7 @@ def failing_statement(engine: sa.Engine, number: int) -> Iterator[list[str]]:
     def before(_conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         ran.append(statement)
         if len(ran) == number:
-            raise Broken(statement)
+            raise BrokenError(statement)
 
     sa.event.listen(engine, "before_cursor_execute", before)
     try:
@@ -81,7 +81,7 @@ def test_any_statement_may_fail_and_nothing_of_the_night_stays(tmp_path: Path, n
         with failing_statement(engine, number) as ran:
             try:
                 judge(engine, nights_before)
-            except Broken:
+            except BrokenError:
                 broke = True
         if broke:
             assert everything(engine) == before, f"statement {number} left something: {ran[-1]}"

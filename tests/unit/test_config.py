@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,13 @@ from pydantic import ValidationError
 from connectors.adapters.table import ADAPTERS
 from detectors.table import DETECTORS
 from models.domain.leads import LeadKind
-from monitor.config import ConfigFault, ConfigFaults, Settings, load_settings, settings_reference
+from monitor.config import ConfigFault, ConfigFaults, Settings, exposures, load_settings, settings_reference
 from monitor.config_detectors import build_detectors
-from monitor.config_parts import subscribed_adapters
+from monitor.config_parts import lead_policy, mqtt_connection, subscribed_adapters
 from monitor.config_sections import AdapterName, HoldSettings
+from monitor.leads import LeadPolicy
+
+MONITOR = Path(__file__).resolve().parents[2] / "monitor"
 
 
 def write(folder: Path, text: str) -> Path:
@@ -164,6 +168,14 @@ def test_plaintext_may_be_asked_for_and_loopback_needs_no_asking(tmp_path: Path)
         assert load_settings(write(tmp_path, f"[mqtt]\nhost = '{host}'\n")).mqtt.host == host
 
 
+def test_what_is_left_unprotected_is_named(tmp_path: Path) -> None:
+    assert exposures(load_settings(None)) == ()
+    text = "[mqtt]\nhost = 'b.example'\ntls = 'off'\n[ops]\nhost = '0.0.0.0'\n"
+    plaintext, open_port = exposures(load_settings(write(tmp_path, text)))
+    assert "b.example" in plaintext
+    assert "0.0.0.0" in open_port
+
+
 def test_names_of_adapters_and_lead_kinds_are_those_of_the_code() -> None:
     assert set(AdapterName.__args__) == set(ADAPTERS)
     assert set(HoldSettings.model_fields) == {kind.value for kind in LeadKind}
@@ -197,3 +209,35 @@ profile = {time_unit = "ms"}
 def test_every_setting_has_a_meaning() -> None:
     assert [row.key for row in settings_reference() if not row.meaning] == []
     assert {row.key.split(".")[0].removesuffix("[]") for row in settings_reference()} == set(Settings.model_fields)
+
+
+def test_the_connection_carries_what_the_settings_say(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("canary-3f9c\n")
+    secret.chmod(0o600)
+    text = f"[mqtt]\nversion = '3.1.1'\nusername = 'gridwarden'\npassword_file = '{secret}'\nkeepalive_s = 30\n"
+    connection = mqtt_connection(load_settings(write(tmp_path, text)))
+    assert (connection.version, connection.keepalive_s, connection.tls) == (4, 30, "off")
+    assert connection.password == "canary-3f9c"
+    assert "canary" not in repr(connection)
+    assert [s.topic for s in connection.subscriptions] == [s.topic for s in load_settings(None).subscriptions]
+
+
+def test_tls_trusts_the_named_file_or_the_system(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("pem")
+    for extra, tls in (("", "system"), (f"ca_file = '{tmp_path}/ca.pem'\n", "ca_file")):
+        settings = load_settings(write(tmp_path, f"[mqtt]\nhost = 'b.example'\ntls = 'on'\n{extra}"))
+        assert mqtt_connection(settings).tls == tls
+
+
+def test_the_default_hold_is_that_of_the_leads() -> None:
+    assert lead_policy(load_settings(None).leads) == LeadPolicy()
+
+
+def test_every_setting_is_read_somewhere() -> None:
+    modules = [path for path in MONITOR.rglob("*.py") if path.name not in ("config.py", "config_sections.py")]
+    nodes = [node for path in modules for node in ast.walk(ast.parse(path.read_bytes()))]
+    read = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    by_kind = {f"leads.hold_nights.{kind.value}" for kind in LeadKind}
+    keys = [row.key for row in settings_reference() if row.key not in by_kind]
+    assert [key for key in keys if key.rpartition(".")[2] not in read] == []

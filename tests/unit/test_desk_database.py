@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from monitor.desk import database
-from monitor.desk.database import DESK_FILE, HEAD, SchemaTooNew, SchemaTooOld, open_desk, read_desk
+from monitor.desk.database import DESK_FILE, HEAD, DeskError, SchemaTooNew, SchemaTooOld, open_desk, read_desk
 from monitor.desk.schema import METADATA
 from tests.support.desk_parts import commit, desk_on, everything, finding
 
@@ -44,7 +44,7 @@ def test_migrations_make_exactly_the_tables_of_the_schema(engine: sa.Engine) -> 
     del made["alembic_version"]
     assert made.keys() == meant.keys()
     assert {name: sql.split() for name, sql in made.items()} == {name: sql.split() for name, sql in meant.items()}
-    assert all("STRICT" in sql for name, sql in made.items() if sql.startswith("CREATE TABLE") and name in meant)
+    assert all("STRICT" in made[table] for table in METADATA.tables)
 
 
 def test_head_is_the_newest_migration() -> None:
@@ -107,6 +107,15 @@ def test_a_newer_schema_is_refused_untouched(tmp_path: Path) -> None:
         with pytest.raises(SchemaTooNew, match="9999") as caught:
             opened(tmp_path)
         assert caught.value.found == "9999"
+    assert (tmp_path / DESK_FILE).read_bytes() == content
+
+
+@pytest.mark.parametrize("opened", [open_desk, read_desk])
+def test_a_damaged_file_is_named_and_kept(tmp_path: Path, opened: Callable[[Path], sa.Engine]) -> None:
+    content = b"not a database at all" * 500
+    (tmp_path / DESK_FILE).write_bytes(content)
+    with pytest.raises(DeskError, match="damaged"):
+        opened(tmp_path)
     assert (tmp_path / DESK_FILE).read_bytes() == content
 
 

@@ -171,6 +171,13 @@ def test_a_finding_that_moves_to_another_site_leaves_the_first(desk: Desk) -> No
     assert [change.change for change in commit(desk, 1, there)] == [ChangeKind.WITHDRAWN]
 
 
+def test_a_finding_without_a_site_is_kept_and_makes_no_lead(engine: sa.Engine, desk: Desk) -> None:
+    for offset in (0, 1):
+        nowhere = NightFinding(finding(offset).finding, "", "00", night(offset).end_ms)
+        assert commit(desk, offset, nowhere) == []
+    assert len(everything(engine)["findings"]) == 2
+
+
 @pytest.mark.parametrize(
     "bad",
     [

@@ -150,3 +150,14 @@ def test_every_dependency_is_pinned() -> None:
         line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().splitlines()
     }
     assert names - pins == set()
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    links = [
+        (page, target)
+        for page in (ROOT / "docs").rglob("*.md")
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8"))
+        if "://" not in target
+    ]
+    dead = [f"{page.relative_to(ROOT)}: {target}" for page, target in links if not (page.parent / target).exists()]
+    assert dead == []

@@ -179,7 +179,8 @@ def test_a_row_with_a_faulty_cell_still_has_its_references_and_overlaps_checked(
 def test_one_id_may_not_be_valid_twice_at_once(
     tmp_path: Path, spans: list[tuple[str, str | None]], overlap: bool
 ) -> None:
-    sheets = sheets_with(feeders=[["feeder", "valid_from", "valid_to"], *[["F12", a, b] for a, b in spans]])
+    rows: list[list[object]] = [["F12", valid_from, valid_to] for valid_from, valid_to in spans]
+    sheets = sheets_with(feeders=[["feeder", "valid_from", "valid_to"], *rows])
     faults = faults_of(save_csv(sheets, tmp_path))
     assert len(faults) == (len(spans) - 1 if overlap else 0)
     for fault in faults:

@@ -14,12 +14,15 @@ from monitor.register.importer import read_register
 from monitor.register.sources import MAX_INFLATED_BYTES
 from tests.support.register_files import USCC, faults_of, save_csv, save_xlsx, sheets_with, spoilt
 
+MIDNIGHT = dt.datetime.fromisoformat("2026-01-02")
+MORNING = dt.datetime.fromisoformat("2026-03-02T08:00:00")
+
 
 def test_chinese_sheets_headings_and_words_are_understood(tmp_path: Path) -> None:
     sheets: dict[str, list[list[object]]] = {
         "企业": [
             ["统一社会信用代码", "企业名称 *", "行业代码", "生产状态", "状态起始日期"],
-            [USCC.lower(), " 某某铸造 ", 3391, "关停", dt.datetime(2026, 1, 2)],
+            [USCC.lower(), " 某某铸造 ", 3391, "关停", MIDNIGHT],
         ],
         "厂区": [["厂区编号", "信用代码"], ["S1", USCC]],
         "电表": [
@@ -74,8 +77,8 @@ def test_yes_and_no(tmp_path: Path, written: object, read: bool) -> None:
         pytest.param("enterprises", "uscc", 913301221234567890, "more than 15 digits", id="digits_lost"),
         pytest.param("lines", "line", 12.5, "not a code", id="decimal_id"),
         pytest.param("enterprises", "trade", 111, "lost a leading zero", id="trade_lost_a_zero"),
-        pytest.param("lines", "product", dt.datetime(2026, 3, 2), "holds a date", id="date_for_text"),
-        pytest.param("enterprises", "since", dt.datetime(2026, 3, 2, 8), "not a date", id="date_with_a_time"),
+        pytest.param("lines", "product", MIDNIGHT, "holds a date", id="date_for_text"),
+        pytest.param("enterprises", "since", MORNING, "not a date", id="date_with_a_time"),
         pytest.param("enterprises", "since", 46083.5, "not a date", id="serial_number"),
         pytest.param("meters", "ratio", True, "not a number", id="boolean_for_a_number"),
         pytest.param("calendar", "start", 0.5, "not a time", id="fraction_of_a_day"),
@@ -99,6 +102,16 @@ def test_a_number_shown_with_leading_zeros_is_not_taken_for_its_digits(tmp_path:
     assert fault.value == "0330124001"
     assert "leading zeros are not stored" in fault.problem_en
     assert "type 0330124001" in fault.remedy_en
+
+
+def test_a_number_formatted_as_an_impossible_date_is_a_fault(tmp_path: Path) -> None:
+    path = save_xlsx(spoilt("enterprises", "since", 1e10), tmp_path / "r.xlsx")
+    book = openpyxl.load_workbook(path)
+    book["enterprises"]["E2"].number_format = "yyyy-mm-dd"
+    book.save(path)
+    (fault,) = faults_of(path)
+    assert (fault.row, fault.column) == (2, "since")
+    assert "#VALUE!" in fault.problem_en
 
 
 def test_merged_cells_are_a_fault(tmp_path: Path) -> None:

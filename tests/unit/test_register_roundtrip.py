@@ -47,7 +47,6 @@ names = (
 ids = st.from_regex(r"[A-Za-z][A-Za-z0-9._-]{0,20}", fullmatch=True)
 amounts = st.none() | st.floats(1e-3, 9e8)
 days = st.dates(dt.date(1950, 1, 1), dt.date(2090, 1, 1))
-spans = st.none() | st.integers(1, 3000)
 
 
 def _uscc(number: int) -> str:
@@ -58,7 +57,7 @@ def _uscc(number: int) -> str:
 @st.composite
 def registers(draw: st.DrawFn) -> RegisterRows:
     n = draw(st.integers(0, 4))
-    validity = {"valid_from": dt.date(2001, 1, 1), "valid_to": draw(st.none() | st.just(dt.date(2095, 1, 1)))}
+    ends = draw(st.none() | st.just(dt.date(2095, 1, 1)))
     enterprises = tuple(
         Enterprise(
             uscc=_uscc(i),
@@ -67,7 +66,8 @@ def registers(draw: st.DrawFn) -> RegisterRows:
             district=draw(st.just("") | ids),
             status=draw(st.sampled_from(EnterpriseStatus)),
             since=draw(days),
-            **validity,
+            valid_from=dt.date(2001, 1, 1),
+            valid_to=ends,
         )
         for i in range(n)
     )

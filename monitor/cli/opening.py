@@ -1,0 +1,58 @@
+"""What several commands need at their start: settings, the register, and one clear line when either fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+from zoneinfo import ZoneInfo
+
+import typer
+
+from monitor.supervise import ExitCode
+
+if TYPE_CHECKING:
+    from models.domain.register import Register
+    from monitor.config import Settings
+
+SHOWN_FAULTS = 20
+
+
+def stop(message: str, code: ExitCode) -> NoReturn:
+    """Say why on standard error and leave."""
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def register_from(path: Path, zone: ZoneInfo) -> Register:
+    """The register of a workbook or directory; leaves with code 65 and every fault, or 66 where there is none."""
+    from monitor.register.importer import RegisterFaults, load_register
+
+    try:
+        return load_register(path, zone)
+    except RegisterFaults as error:
+        shown = [str(fault) for fault in error.faults[:SHOWN_FAULTS]]
+        more = len(error.faults) - len(shown)
+        if more > 0:
+            shown.append(f"… {more} more; `gridwarden check --register {path}` lists them all")
+        stop("\n".join(shown), ExitCode.DATA)
+    except OSError as error:
+        stop(f"register {path}: {error.strerror or error}", ExitCode.NO_INPUT)
+
+
+def register_in_force(settings: Settings) -> Register:
+    """The register the settings name, else the newest one imported into the state directory; leaves without one."""
+    from models.domain.register import Register
+    from monitor.desk.registers import latest_register
+
+    zone = ZoneInfo(settings.daemon.zone)
+    if settings.daemon.register is not None:
+        return register_from(settings.daemon.register, zone)
+    latest = latest_register(settings.daemon.state_dir)
+    if latest is None:
+        stop(
+            f"no register: import one with `gridwarden register import PATH --state {settings.daemon.state_dir}`, "
+            "or name its files in daemon.register",
+            ExitCode.CONFIG,
+        )
+    version, rows = latest
+    return Register(rows, zone, version)

@@ -1,0 +1,122 @@
+"""`gridwarden replay`: readings from files through the same path as live ones."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monitor.cli.opening import register_from, stop
+from monitor.supervise import ExitCode
+
+if TYPE_CHECKING:
+    from monitor.judge import Job
+    from monitor.replay import Replayed
+
+
+def replay(
+    *,
+    readings: Annotated[
+        Path, typer.Option("--readings", help="Parquet, CSV or JSONL in the canonical columns, or a directory of them.")
+    ],
+    register: Annotated[Path, typer.Option("--register", help="Register: XLSX, or a directory of CSV.")],
+    state: Annotated[
+        Path | None, typer.Option("--state", help="State directory to fill; a passing one if left out.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the leads here, JSONL.")] = None,
+    scores: Annotated[
+        Path | None, typer.Option("--scores", help="Write every meter's nightly scores here, Parquet.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file, TOML.")] = None,
+    by_event: Annotated[
+        bool, typer.Option("--by-event", help="Ignore arrival_ts: take everything in, then judge by event time.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Play readings from files through decode, journal, windows, detectors and leads, and write what came of them.
+
+    A file with a column arrival_ts is played in order of arrival, as if live. Exit codes: 65 register at fault,
+    66 a file cannot be read, 75 another process owns the state directory.
+    """
+    from zoneinfo import ZoneInfo
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from connectors.file_columns import FileFaultError
+    from connectors.files import has_arrival, total_rows
+    from monitor.config import load_settings
+    from monitor.logs import configure_logging
+    from monitor.replay import replay as play
+    from monitor.storage import StoreError, StoreLocked
+
+    settings = load_settings(config)
+    configure_logging(settings.log.model_copy(update={"level": "warning", "format": "console"}))
+    console = Console(stderr=True)
+    with ExitStack() as stack:
+        table = register_from(register, ZoneInfo(settings.daemon.zone))
+        state_dir = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gridwarden-")))
+        try:
+            progress = stack.enter_context(
+                Progress(
+                    TextColumn("{task.description}"),
+                    BarColumn(),
+                    MofNCompleteColumn(),
+                    TimeElapsedColumn(),
+                    console=console,
+                    disable=not console.is_terminal,
+                )
+            )
+            bar = progress.add_task("读数 readings", total=total_rows(readings))
+
+            def on_judging(job: Job) -> None:
+                progress.update(bar, description=f"研判 judging {job.night.date}")
+
+            done = play(
+                settings=settings,
+                register=table,
+                readings=readings,
+                state_dir=state_dir,
+                by_arrival=not by_event and has_arrival(readings),
+                leads_path=out,
+                scores_path=scores,
+                on_rows=lambda rows: progress.advance(bar, rows),
+                on_judging=on_judging,
+            )
+        except FileFaultError as error:
+            stop(str(error), ExitCode.NO_INPUT)
+        except StoreLocked as error:
+            stop(str(error), ExitCode.TEMPORARY)
+        except StoreError as error:
+            stop(str(error), ExitCode.SOFTWARE)
+    _print_summary(done, state, as_json=as_json)
+
+
+def _print_summary(done: Replayed, state: Path | None, *, as_json: bool) -> None:
+    from monitor.windows import Outcome
+
+    summary = {
+        "stored": done.outcomes[Outcome.STORED],
+        "duplicate": done.outcomes[Outcome.DUPLICATE],
+        "conflict": done.outcomes[Outcome.CONFLICT],
+        "quarantined": done.n_refused,
+        "reasons": {reason.value: count for reason, count in sorted(done.reasons.items())},
+        "leads": dict(sorted(done.leads.items())),
+    }
+    if as_json:
+        typer.echo(json.dumps(summary))
+        return
+    typer.echo(
+        f"读数 readings: {summary['stored']} stored, {summary['duplicate']} duplicate, "
+        f"{summary['conflict']} conflict, {summary['quarantined']} quarantined"
+    )
+    for reason, count in sorted(done.reasons.items()):
+        typer.echo(f"  隔离 {reason.value}: {count}")
+    if done.n_refused and state is not None:
+        typer.echo(f"  see `gridwarden quarantine list --state {state}`")
+    leads = ", ".join(f"{count} {kind}" for kind, count in sorted(done.leads.items())) or "none"
+    typer.echo(f"线索 leads: {leads}")

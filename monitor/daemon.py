@@ -1,0 +1,283 @@
+"""The daemon: one core thread that does the work, a few that serve it, and an orderly end within five seconds."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry
+
+from connectors.leadfile import LeadFile
+from connectors.leadtopic import LeadTopic
+from connectors.mqtt import MqttSource
+from connectors.sink import Sink
+from connectors.webhook import Webhook
+from models.domain.clock import Clock
+from models.domain.readings import RawMessage
+from models.domain.register import Register
+from monitor.config import Settings
+from monitor.config_parts import mqtt_connection
+from monitor.desk.outbox_rows import OutboxState, counts
+from monitor.desk.store import LeadChange
+from monitor.intake import IntakeQueue
+from monitor.link import LinkWatch
+from monitor.metrics import Metrics, SecurityEvent, SinkName
+from monitor.observer import MetricsObserver
+from monitor.ops.http import ops_app
+from monitor.ops.local_api import local_app
+from monitor.ops.local_socket import bind_local_socket
+from monitor.ops.serving import OpsServer, bind_tcp
+from monitor.outbox import OutboxSender
+from monitor.pipeline import Pipeline
+from monitor.secret_files import read_secret
+from monitor.storage import StoreFull
+from monitor.stored_rows import StoredRows
+from monitor.supervise import DRAIN_LIMIT_S, ClockWatch, ExitCode, State, Supervisor, ThreadName
+from monitor.wiring import Core, open_core, software_version
+
+log = logging.getLogger(__name__)
+
+IDLE_WAIT_S: Final = 0.1
+STORE_PROBE_S: Final = 1.0
+MAX_THREAD_AGE_S: Final = 120.0
+MAX_READY_ACK_LAG_S: Final = 60.0
+_PUBLISH_TIMEOUT_S: Final = 5.0
+_DAY_MS: Final = 86_400_000
+
+
+class DaemonObserver(MetricsObserver):
+    """Metrics, a nudge for the outbox, and whoever else wants to hear of leads (the demo's terminal)."""
+
+    def __init__(self, metrics: Metrics, clock: Clock, on_lead: Callable[[LeadChange], None] | None) -> None:
+        super().__init__(metrics, clock)
+        self._on_lead = on_lead
+        self.outbox: OutboxSender | None = None
+
+    def lead_changed(self, change: LeadChange) -> None:
+        super().lead_changed(change)
+        if self.outbox is not None:
+            self.outbox.wake()
+        if self._on_lead is not None:
+            self._on_lead(change)
+
+
+class Daemon:
+    """Everything `gridwarden run` starts. `ticking` off leaves time to the readings: the demo's simulated county."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        register: Register,
+        clock: Clock,
+        *,
+        ticking: bool = True,
+        on_lead: Callable[[LeadChange], None] | None = None,
+        each_turn: Callable[[Pipeline, MetricsObserver], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.register = register
+        self.clock = clock
+        self.metrics = Metrics(CollectorRegistry())
+        self.supervisor = Supervisor(clock, self.metrics.set_state)
+        self.queue = IntakeQueue(
+            settings.intake.queue_messages, settings.intake.queue_bytes, put_wait_s=settings.mqtt.keepalive_s / 3
+        )
+        self.observer = DaemonObserver(self.metrics, clock, on_lead)
+        link = LinkWatch(self.metrics, self.supervisor)
+        self.mqtt = MqttSource(mqtt_connection(settings), self.queue, clock, link)
+        self.ops_port = 0
+        self._ticking = ticking
+        self._each_turn = each_turn
+        self._ticked_s = clock.monotonic_s()
+        self._told_s = clock.monotonic_s()
+        self._sealed_day = 0
+
+    def take(self, wait_s: float) -> list[RawMessage]:
+        """The next commit group from the queue (the pipeline's source)."""
+        intake = self.settings.intake
+        return self.queue.take(intake.group_messages, wait_s, intake.group_ms / 1000.0)
+
+    def acknowledge(self, messages: Sequence[RawMessage]) -> None:
+        self.mqtt.acknowledge(messages)
+
+    def run(self) -> ExitCode:
+        """Start, work until asked to stop, drain; returns the exit code. Raises what the stores and sockets raise."""
+        supervisor, settings = self.supervisor, self.settings
+        self.metrics.build.info({"version": software_version()})
+        self.metrics.watch_threads(supervisor.age_s)
+        supervisor.advance(State.RECOVER)
+        with open_core(
+            settings=settings,
+            state_dir=settings.daemon.state_dir,
+            register=self.register,
+            source=self,
+            observer=self.observer,
+            clock=self.clock,
+            sinks=self._sink_names(),
+        ) as core:
+            supervisor.advance(State.CATCH_UP)
+            ops = self._ops_server()
+            sender = OutboxSender(core.engine, self._sinks(), self.clock, random.Random())  # noqa: S311  # jitter
+            self.observer.outbox = sender
+            ops.start()
+            sender.start()
+            self.mqtt.start()
+            watch = self._watch(core, sender)
+            supervisor.advance(State.RUN)
+            log.info("running; state in %s, metrics on port %d", settings.daemon.state_dir, self.ops_port)
+            try:
+                while not supervisor.stopping.is_set():
+                    self._turn(core)
+            finally:
+                leave = supervisor.leave_after(DRAIN_LIMIT_S, self._exit_code())
+                self._drain(core, ops, sender)
+                watch.join(1.0)
+                leave.cancel()
+        supervisor.advance(State.STOPPED)
+        return self._exit_code()
+
+    def _turn(self, core: Core) -> None:
+        """One turn of the core thread: a commit group, a slice of judging, what is due by the clock."""
+        pipeline = core.pipeline
+        busy = pipeline.judge_once()
+        try:
+            pipeline.intake_once(0.0 if busy else IDLE_WAIT_S)
+            if self._ticking and self.clock.monotonic_s() - self._ticked_s >= self.settings.time.tick_s:
+                pipeline.tick()
+                self._ticked_s = self.clock.monotonic_s()
+            self._seal_daily(core)
+            self.supervisor.recover(State.DEGRADED_STORE)
+        except StoreFull as error:
+            self.supervisor.degrade(State.DEGRADED_STORE, str(error))
+            self.supervisor.stopping.wait(STORE_PROBE_S)
+        self.supervisor.progress(ThreadName.CORE)
+        if self.clock.monotonic_s() - self._told_s >= 1.0:
+            self._told_s = self.clock.monotonic_s()
+            self.observer.totals(pipeline.applier.outcomes, pipeline.judge.n_judged)
+            self.metrics.watermark_lag_seconds.set(pipeline.lag_s(self.clock.wall_ms()))
+        if self._each_turn is not None:
+            self._each_turn(pipeline, self.observer)
+
+    def _seal_daily(self, core: Core) -> None:
+        """Days that are old enough become Parquet; once a day of the wall clock, and once after the start."""
+        day = self.clock.wall_ms() // _DAY_MS
+        if self._ticking and day != self._sealed_day:
+            core.history.seal(self.clock.wall_ms(), self.settings.history.seal_after_days)
+            self._sealed_day = day
+
+    def _drain(self, core: Core, ops: OpsServer, sender: OutboxSender) -> None:
+        """Commit what was taken, acknowledge, DISCONNECT; the broker keeps the rest of the session (rule C4)."""
+        self.supervisor.advance(State.DRAIN)
+        for name in ThreadName:
+            self.supervisor.forget(name)
+        self.mqtt.pause()
+        self.mqtt.stop(1.5)
+        core.pipeline.close()
+        self.observer.totals(core.pipeline.applier.outcomes, core.pipeline.judge.n_judged)
+        sender.stop(1.0)
+        ops.stop()
+
+    def _exit_code(self) -> ExitCode:
+        return self.supervisor.fatal.code if self.supervisor.fatal is not None else ExitCode.OK
+
+    def _watch(self, core: Core, sender: OutboxSender) -> threading.Thread:
+        """The thread that looks at the others each second, and ends the process when one of them is stuck."""
+        supervisor = self.supervisor
+        supervisor.watch(ThreadName.CORE, threading.current_thread(), max_age_s=MAX_THREAD_AGE_S)
+        supervisor.watch(ThreadName.MQTT, None, max_age_s=MAX_THREAD_AGE_S)
+        supervisor.watch(ThreadName.OUTBOX, None, max_age_s=MAX_THREAD_AGE_S)
+        supervisor.limit_lag("ack lag in seconds", self._oldest_waiting_s, MAX_READY_ACK_LAG_S)
+        clock_watch = ClockWatch(self.clock)
+        stopping = supervisor.stopping
+
+        def each_second() -> None:
+            if self.mqtt.alive and self.clock.monotonic_s() - self.mqtt.last_progress_s < MAX_THREAD_AGE_S:
+                supervisor.progress(ThreadName.MQTT)
+            elif not stopping.is_set() and not self.mqtt.alive:
+                supervisor.fail(ExitCode.SOFTWARE, "the MQTT thread died")
+            if sender.failure is not None:
+                supervisor.fail(ExitCode.SOFTWARE, f"the outbox failed: {sender.failure}")
+            elif self.clock.monotonic_s() - sender.last_progress < MAX_THREAD_AGE_S:
+                supervisor.progress(ThreadName.OUTBOX)
+            step_s = clock_watch.step_s()
+            if step_s is not None:
+                log.warning("the wall clock was stepped by %.1f s", step_s)
+                self.metrics.security_events.labels(event=SecurityEvent.CLOCK_STEP).inc()
+            self.metrics.queue_messages.set(len(self.queue))
+            self.metrics.queue_bytes.set(self.queue.bytes_held)
+            self._count_outbox(core.engine)
+
+        def watch() -> None:
+            if supervisor.run(each_second) is not None:
+                supervisor.leave_after(DRAIN_LIMIT_S, self._exit_code())
+
+        thread = threading.Thread(target=watch, name="gridwarden-watch", daemon=True)
+        thread.start()
+        return thread
+
+    def _count_outbox(self, engine: sa.Engine) -> None:
+        waiting = counts(engine)
+        for name in self._sink_names():
+            unsent = sum(waiting.get((name, state), 0) for state in OutboxState if state is not OutboxState.SENT)
+            self.metrics.outbox_pending.labels(sink=name).set(unsent)
+
+    def _oldest_waiting_s(self) -> float:
+        """How long the core thread has left messages waiting, in seconds."""
+        return self.supervisor.age_s(ThreadName.CORE) if len(self.queue) else 0.0
+
+    def _ops_server(self) -> OpsServer:
+        ops, supervisor = self.settings.ops, self.supervisor
+        bound = bind_tcp(ops.host, ops.port)
+        self.ops_port = bound.getsockname()[1]
+        supervisor.watch(ThreadName.OPS, None, max_age_s=MAX_THREAD_AGE_S)
+        rows = StoredRows(self.settings.daemon.state_dir, self.status)
+        return OpsServer(
+            [
+                (ops_app(self.metrics.registry, lambda: supervisor.state, supervisor.unready), bound),
+                (local_app(rows), bind_local_socket(self.settings.daemon.state_dir)),
+            ],
+            on_progress=lambda: supervisor.progress(ThreadName.OPS),
+        )
+
+    def status(self) -> dict[str, Any]:
+        """What the local API says of the daemon."""
+        return {
+            "state": self.supervisor.state.value,
+            "unready": list(self.supervisor.unready()),
+            "version": software_version(),
+            "register": self.register.version,
+            "connected": self.mqtt.connected,
+            "received": self.mqtt.received,
+            "queued": len(self.queue),
+            "threads": self.supervisor.ages_s(),
+        }
+
+    def _sink_names(self) -> list[str]:
+        sinks = self.settings.sinks
+        wanted = {
+            SinkName.WEBHOOK: sinks.webhook is not None,
+            SinkName.MQTT: sinks.mqtt_leads,
+            SinkName.FILE: sinks.file is not None,
+        }
+        return [name.value for name, is_wanted in wanted.items() if is_wanted]
+
+    def _sinks(self) -> dict[str, Sink]:
+        settings = self.settings
+        made: dict[str, Sink] = {}
+        webhook = settings.sinks.webhook
+        if webhook is not None:
+            made[SinkName.WEBHOOK] = Webhook(
+                webhook.url, secret=read_secret(webhook.secret_file), key_id=webhook.key_id, allow=webhook.allow
+            )
+        if settings.sinks.mqtt_leads:
+            made[SinkName.MQTT] = LeadTopic(
+                lambda topic, body: self.mqtt.publish(topic, body, timeout_s=_PUBLISH_TIMEOUT_S),
+                settings.daemon.district,
+            )
+        if settings.sinks.file is not None:
+            made[SinkName.FILE] = LeadFile(settings.sinks.file)
+        return made

@@ -1,0 +1,85 @@
+"""What happened, as metrics and log lines."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from models.domain.clock import Clock
+from models.domain.readings import RawMessage, RejectReason
+from monitor.admission import Admitted
+from monitor.desk.store import LeadChange
+from monitor.judge import Job
+from monitor.metrics import Metrics, Outcome, SecurityEvent
+from monitor.windows import Outcome as Settled
+
+log = logging.getLogger(__name__)
+
+MAX_UNKNOWN_METERS: Final = 10_000
+_OUTCOMES: Final = {
+    Settled.STORED: Outcome.STORED,
+    Settled.DUPLICATE: Outcome.DUPLICATE,
+    Settled.CONFLICT: Outcome.CONFLICT,
+}
+_SECURITY: Final = {
+    RejectReason.AUTHZ: SecurityEvent.AUTHZ,
+    RejectReason.RETAINED: SecurityEvent.RETAINED,
+    RejectReason.SIGNATURE: SecurityEvent.SIGNATURE,
+}
+
+
+class MetricsObserver:
+    """Counts what the pipeline does."""
+
+    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._unknown: set[str] = set()
+        self._counted: Counter[Settled] = Counter()
+        self._n_judged = 0
+
+    def committed(self, messages: Sequence[RawMessage], group: Admitted, seconds: float) -> None:
+        metrics = self._metrics
+        metrics.commits.inc()
+        metrics.commit_seconds.observe(seconds)
+        for adapter, count in Counter(m.adapter for m in messages).items():
+            metrics.messages.labels(kind=adapter.partition(":")[0] or "canonical").inc(count)
+        now_ms = self._clock.wall_ms()
+        metrics.ack_lag_seconds.observe(max(0.0, (now_ms - messages[0].received_ms) / 1000.0))
+        if group.n_refused:
+            metrics.readings.labels(outcome=Outcome.QUARANTINED).inc(group.n_refused)
+        for rejection in group.rejections:
+            count = max(1, len(rejection.rows))
+            metrics.rejected.labels(reason=rejection.reason).inc(count)
+            if rejection.reason in _SECURITY:
+                metrics.security_events.labels(event=_SECURITY[rejection.reason]).inc(count)
+        if group.unknown and len(self._unknown) < MAX_UNKNOWN_METERS:
+            for meter in sorted(group.unknown - self._unknown):
+                log.warning("meter %s is not in the register: its readings wait in quarantine", meter)
+            self._unknown |= group.unknown
+            metrics.unknown_meters.set(len(self._unknown))
+
+    def totals(self, outcomes: Counter[Settled], n_judged: int) -> None:
+        """Readings settled and nights of meters judged so far, over the life of the process."""
+        self._metrics.nights_judged.inc(n_judged - self._n_judged)
+        self._n_judged = n_judged
+        for outcome, label in _OUTCOMES.items():
+            more = outcomes[outcome] - self._counted[outcome]
+            if more:
+                self._metrics.readings.labels(outcome=label).inc(more)
+                if label is Outcome.CONFLICT:
+                    self._metrics.security_events.labels(event=SecurityEvent.CONFLICT).inc(more)
+        self._counted = outcomes.copy()
+
+    def judging(self, job: Job) -> None:
+        """Counted by `totals`."""
+
+    def evaluated(self, detector: str, seconds: float) -> None:
+        self._metrics.evaluation_seconds.labels(detector=detector).observe(seconds)
+
+    def lead_changed(self, change: LeadChange) -> None:
+        self._metrics.leads.labels(kind=change.kind, change=change.change).inc()
+        log.info("lead %s %s: %s at %s", change.lead_id, change.change, change.kind, change.subject)
+
