@@ -17,11 +17,13 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from connectors.adapters.stamps import rfc3339_ms
 from connectors.adapters.strict import Refused, StrictObject, StrictRow, WideInt, check_reading, parse
 from connectors.file_columns import FileFaultError, check_names
 
 _BOM: Final = b"\xef\xbb\xbf"
 _MAX_LINE_BYTES: Final = 1 << 20
+_INT64: Final = 1 << 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,9 @@ class _Lines:
 
     def __init__(self) -> None:
         self.rows: list[StrictRow] = []
-        self._meta: list[tuple[str, str | None]] = []
+        self._stamps: list[int] = []
+        self._arrivals: list[int | None] = []
+        self._publishers: list[str] = []
 
     def add(self, number: int, line: bytes) -> BadLine | None:
         """Take one line; what is no reading comes back."""
@@ -165,30 +169,40 @@ class _Lines:
             return BadLine(number, line if isinstance(document, Refused | StrictObject) else _enveloped(document))
         publisher, arrival = document.pop("publisher", ""), document.pop("arrival_ts", None)
         row = check_reading(number, document)
-        fits = isinstance(publisher, str) and (isinstance(arrival, int | str) or arrival is None)
-        if isinstance(row, Refused) or not fits:
-            if not fits:
-                document.update({"publisher": publisher, "arrival_ts": arrival})
-            return BadLine(number, _enveloped({name: _as_it_was(value) for name, value in document.items()}))
-        self.rows.append(row)
-        self._meta.append((str(publisher), None if arrival is None else str(arrival)))
-        return None
+        arrival_ms = None if arrival is None else _stamp_ms(arrival)
+        if not isinstance(publisher, str) or (arrival is not None and arrival_ms is None):
+            document.update({"publisher": publisher, "arrival_ts": arrival})
+        elif isinstance(row, StrictRow):
+            stamp_ms = _stamp_ms(row.ts)
+            if stamp_ms is not None and max(abs(row.interval_s), abs(row.rev)) < _INT64:
+                self.rows.append(row)
+                self._stamps.append(stamp_ms)
+                self._arrivals.append(arrival_ms)
+                self._publishers.append(publisher)
+                return None
+        return BadLine(number, _enveloped({name: _as_it_was(value) for name, value in document.items()}))
 
     def table(self) -> tuple[pa.Table, NDArray[np.int64]]:
         """What was taken, as a table with row numbers."""
         names = dict.fromkeys(name for row in self.rows for name in row.values)
         columns = {
             "meter": pa.array([row.meter for row in self.rows], pa.string()),
-            "ts": pa.array([str(row.ts) for row in self.rows], pa.string()),
+            "ts": pa.array(self._stamps, pa.int64()),
             "interval_s": pa.array([row.interval_s for row in self.rows], pa.int64()),
             "rev": pa.array([row.rev for row in self.rows], pa.int64()),
             **{name: pa.array([row.values.get(name) for row in self.rows], pa.float64()) for name in names},
         }
-        if any(publisher for publisher, _ in self._meta):
-            columns["publisher"] = pa.array([publisher for publisher, _ in self._meta], pa.string())
-        if any(arrival is not None for _, arrival in self._meta):
-            columns["arrival_ts"] = pa.array([arrival for _, arrival in self._meta], pa.string())
+        if any(self._publishers):
+            columns["publisher"] = pa.array(self._publishers, pa.string())
+        if any(arrival is not None for arrival in self._arrivals):
+            columns["arrival_ts"] = pa.array(self._arrivals, pa.int64())
         return pa.table(columns), np.array([row.row for row in self.rows], dtype=np.int64)
+
+
+def _stamp_ms(value: object) -> int | None:
+    if isinstance(value, str):
+        return rfc3339_ms(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _INT64 else None
 
 
 def _as_it_was(value: object) -> object:

@@ -17,21 +17,18 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5, MQTTv311, topic_matches_sub
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5, topic_matches_sub
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from connectors.mqtt_settings import MqttSettings, tls_context
+from connectors.mqtt_backoff import Backoff
+from connectors.mqtt_client import QuickClient, build_client
+from connectors.mqtt_settings import MqttSettings
 from models.domain.clock import Clock
 from models.domain.readings import RawMessage
 
-SESSION_NEVER_EXPIRES: Final = 0xFFFFFFFF
-TAKEN_OVER_BACKOFF_S: Final = 60.0
-FIRST_BACKOFF_S: Final = 0.5
-MAX_BACKOFF_S: Final = 60.0
 WRITABLE_TOPICS: Final = ("grid/v1/+/feedback", "grid/v1/iit/+/leads")
 """All that the daemon may ever publish to (rule A6)."""
 
@@ -45,8 +42,10 @@ _IDLE_S: Final = 1.0
 _FULL_POLL_S: Final = 0.01
 _PUBACK: Final = struct.Struct(">HH")
 _PUBACK_HEAD: Final = 0x4002
-_MAX_UNPUBLISHED: Final = 1000
 _GOODBYE_S: Final = 1.0
+_NO_TOPIC: Final = b"\xff"
+"""Stands for a topic that is not UTF-8: it cannot be routed."""
+
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +83,7 @@ class MqttSource:
         self._queue = queue
         self._clock = clock
         self._events = events
-        self._routes: dict[str, tuple[str, str]] = {}
+        self._routes: dict[bytes, tuple[str, str, str]] = {}
         self._acks: deque[tuple[int, bytes]] = deque()
         self._unsent = b""
         self._refused_mids: set[int] = set()
@@ -96,9 +95,7 @@ class MqttSource:
         self._stopping = threading.Event()
         self._paused = False
         self._overloaded = False
-        self._hold_until_s = 0.0
-        self._backoff_s = FIRST_BACKOFF_S
-        self._connected_at_s = 0.0
+        self._backoff = Backoff()
         self._thread: threading.Thread | None = None
         self.generation = 0
         self.connected = False
@@ -167,40 +164,15 @@ class MqttSource:
         self._refused_mids.discard(info.mid)
         return taken and not refused
 
-    def _build_client(self) -> Client:
-        settings = self._settings
-        v5 = settings.version == MQTTv5
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=settings.client_id,
-            clean_session=None if v5 else False,
-            protocol=MQTTv5 if v5 else MQTTv311,
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
-        client.connect_timeout = settings.connect_timeout_s
-        client.max_queued_messages_set(_MAX_UNPUBLISHED)
-        if settings.username:
-            client.username_pw_set(settings.username, settings.password or None)
-        context = tls_context(settings)
-        if context is not None:
-            client.tls_set_context(context)
+    def _build_client(self) -> QuickClient:
+        client = build_client(self._settings, self._receive)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_publish = self._on_publish
+        client.on_socket_open = lambda *_: client.forget_buffer()
         client.on_socket_register_write = lambda *_: self._wake()
-        if v5:
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it untyped
-            properties.SessionExpiryInterval = SESSION_NEVER_EXPIRES
-            properties.ReceiveMaximum = settings.receive_maximum
-            properties.MaximumPacketSize = settings.maximum_packet_bytes
-            client.connect_async(
-                settings.host, settings.port, settings.keepalive_s, clean_start=False, properties=properties
-            )
-        else:
-            client.connect_async(settings.host, settings.port, settings.keepalive_s)
         return client
 
     # ---- the network thread -------------------------------------------------------------------------------------
@@ -212,31 +184,35 @@ class MqttSource:
                 self._client.reconnect()
             except (OSError, ValueError) as error:
                 self._tell_down(f"cannot connect to {self._settings.host}:{self._settings.port}: {error}")
-                self._back_off()
-                continue
-            self._serve()
+            else:
+                self._serve_safely()
             self.connected = False
-            self._back_off()
+            on_purpose = self._overloaded or self._stopping.is_set()
+            if self._backoff.ended(self._clock.monotonic_s(), on_purpose=on_purpose):
+                name = self._settings.client_id
+                self._events.security(f"connections of {name!r} are closed at once: a second client may use that name")
+
+    def _serve_safely(self) -> None:
+        """Serve the connection; what paho may raise on a broker's nonsense ends the connection, not the thread."""
+        try:
+            self._serve()
+        except Exception as error:
+            log.exception("the connection is given up")
+            sock = self._client.socket()
+            if sock is not None:
+                sock.close()
+            self._tell_down(f"connection given up: {type(error).__name__}")
 
     def _wait_until_allowed(self) -> bool:
         """Wait for the back-off to pass, and for the queue to drain where it was full; False when stopping."""
         while not self._stopping.is_set():
             self.last_progress_s = self._clock.monotonic_s()
             self._overloaded = self._overloaded and not self._queue.below_low_water()
-            left_s = self._hold_until_s - self.last_progress_s
+            left_s = self._backoff.hold_until_s - self.last_progress_s
             if left_s <= 0 and not self._overloaded and not self._paused:
                 return True
             self._stopping.wait(min(left_s, _IDLE_S) if left_s > 0 else _FULL_POLL_S)
         return False
-
-    def _back_off(self) -> None:
-        """Wait before the next attempt: longer each time, unless the connection had held."""
-        now_s = self._clock.monotonic_s()
-        if self._overloaded or (self._connected_at_s > 0 and now_s - self._connected_at_s > MAX_BACKOFF_S / 2):
-            self._backoff_s = FIRST_BACKOFF_S
-        self._connected_at_s = 0.0
-        self._hold_until_s = max(self._hold_until_s, now_s + self._backoff_s)
-        self._backoff_s = min(2 * self._backoff_s, MAX_BACKOFF_S)
 
     def _serve(self) -> None:
         """Drive one connection until it ends."""
@@ -264,7 +240,7 @@ class MqttSource:
     def _turn(self, sock: Any, *, reading: bool) -> None:
         """Wait for something to do on the socket, and do it."""
         client = self._client
-        pending = reading and getattr(sock, "pending", int)() > 0
+        pending = reading and (client.pending() > 0 or getattr(sock, "pending", int)() > 0)
         writing = client.want_write() or bool(self._acks or self._unsent)
         poller = select.poll()
         poller.register(self._wake_r.fileno(), select.POLLIN)
@@ -362,7 +338,7 @@ class MqttSource:
             client.subscribe([(s.topic, SubscribeOptions(qos=s.qos)) for s in subscriptions])
         elif subscriptions:
             client.subscribe([(s.topic, s.qos) for s in subscriptions])
-        self._connected_at_s = self._clock.monotonic_s()
+        self._backoff.connected(self._clock.monotonic_s())
         self.connected = True
         if self._down_reason:
             log.info("broker %s:%d: connected again", self._settings.host, self._settings.port)
@@ -376,7 +352,7 @@ class MqttSource:
     ) -> None:
         self.connected = False
         if reason.value == _SESSION_TAKEN_OVER and flags.is_disconnect_packet_from_server:
-            self._hold_until_s = self._clock.monotonic_s() + TAKEN_OVER_BACKOFF_S
+            self._backoff.give_way(self._clock.monotonic_s())
             self._events.security(f"another client took over our session {self._settings.client_id!r}")
         if not self._overloaded and not self._stopping.is_set():
             self._tell_down(self._refusal or f"connection lost: {reason}")
@@ -397,28 +373,44 @@ class MqttSource:
             self._refused_mids.add(mid)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        """A message that is not plain: QoS 0, or with properties."""
+        try:
+            topic = message.topic.encode()
+        except UnicodeDecodeError:
+            topic = _NO_TOPIC
+        self._receive(
+            topic,
+            bytes(message.payload),
+            message.mid,
+            message.retain,
+            message.dup,
+            message.qos,
+            expiry=hasattr(message.properties, "MessageExpiryInterval"),
+        )
+
+    def _receive(
+        self,
+        topic: bytes,
+        payload: bytes,
+        mid: int,
+        retain: bool,  # noqa: FBT001  # paho's thread calls this for each message: by position, for speed
+        dup: bool,  # noqa: FBT001  # the same
+        qos: int = 1,
+        *,
+        expiry: bool = False,
+    ) -> None:
         """Wrap and enqueue, nothing else; whatever goes wrong must not end the thread (rule C5)."""
         self.received += 1
-        self.received_bytes += len(message.payload)
+        self.received_bytes += len(payload)
         try:
-            topic = message.topic
-            adapter, publisher = self._routes.get(topic) or self._route(topic)
+            name, adapter, publisher = self._routes.get(topic) or self._route(topic)
+            wall_ms = self._clock.wall_ms()
             raw = RawMessage(
-                topic,
-                bytes(message.payload),
-                self._clock.wall_ms(),
-                publisher,
-                adapter,
-                message.qos,
-                message.retain,
-                message.dup,
-                hasattr(message.properties, "MessageExpiryInterval"),
-                self.generation,
-                message.mid,
+                name, payload, wall_ms, publisher, adapter, qos, retain, dup, expiry, self.generation, mid
             )
         except BaseException:
             log.exception("a message could not be wrapped; it goes to quarantine")
-            raw = self._unreadable(message)
+            raw = RawMessage("", payload, 0, "", UNREADABLE, qos=qos, generation=self.generation, mid=mid)
         try:
             taken = self._queue.put(raw)
         except BaseException:
@@ -427,28 +419,17 @@ class MqttSource:
         if not taken:
             self._overloaded = True
 
-    def _unreadable(self, message: MQTTMessage) -> RawMessage:
-        return RawMessage(
-            "",
-            bytes(message.payload),
-            self._clock.wall_ms(),
-            "",
-            UNREADABLE,
-            qos=message.qos,
-            generation=self.generation,
-            mid=message.mid,
-        )
-
-    def _route(self, topic: str) -> tuple[str, str]:
-        """Adapter and publisher of a topic, kept for the next message on it."""
+    def _route(self, topic: bytes) -> tuple[str, str, str]:
+        """Topic as text, adapter and publisher, kept for the next message on it. Raises UnicodeDecodeError."""
+        name = topic.decode("utf-8")
         for subscription in self._settings.subscriptions:
-            if topic_matches_sub(subscription.topic, topic):
-                route = (subscription.adapter, subscription.publisher_of(topic))
+            if topic_matches_sub(subscription.topic, name):
+                route = (name, subscription.adapter, subscription.publisher_of(name))
                 break
         else:
-            route = (UNREADABLE, "")
-        if not route[1]:
-            self._events.security(f"topic {topic[:80]!a} names no publisher")
+            route = (name, UNREADABLE, "")
+        if not route[2]:
+            self._events.security(f"topic {name[:80]!a} names no publisher")
         if len(self._routes) >= _MAX_ROUTES:
             self._routes.clear()
         self._routes[topic] = route

@@ -27,11 +27,12 @@ class FurnaceMelt:
     """Score and status of every meter, from the feature rows of the past seven nights.
 
     SUSPECT needs a pooled score of at least `threshold`, a rhythm tonight, and support: `least_nights` nights with a
-    rhythm, or tonight `least_heats` heats of a one-minute series. With the score but without the support it is
-    UNDETERMINED; at a site with a declared melting furnace DECLARED. UNDETERMINED also where less than half of the
-    night is known or a working load of furnace size is read more slowly than every quarter hour; a meter without any
-    such load is CLEAR at any cadence. NaN, gaps and contradictions reach this detector only through the features
-    (see there); duplicates never do. `probability` is NaN: nothing is calibrated here.
+    rhythm, or one night with `strong_score` and `least_heats` whole cycles, or tonight `least_heats` heats of a
+    one-minute series. With the score but without the support it is UNDETERMINED; at a site with a declared melting
+    furnace DECLARED. UNDETERMINED also where less than half of the night is known or a working load of furnace size is
+    read more slowly than every quarter hour; a meter without any such load is CLEAR at any cadence. NaN, gaps and
+    contradictions reach this detector only through the features (see there); duplicates never do. `probability` is
+    NaN: nothing is calibrated here.
 
     The score is electrical evidence alone. `mismatch` of a finding is the register's side and never enters the score.
     """
@@ -42,6 +43,7 @@ class FurnaceMelt:
     threshold: float = 0.28
     least_nights: int = 2
     least_heats: int = 4
+    strong_score: float = 0.60
     least_coverage: float = 0.5
 
     def evaluate(self, window: Window, context: Context) -> Judgement:
@@ -95,7 +97,9 @@ class FurnaceMelt:
         meter = context.register.meter(window.meters[i], on)
         declared = () if meter is None else context.register.furnaces_at(meter.site, on)
         melting = tuple(f for f in declared if f.kind in MELTING_KINDS)
-        supported = evidence.nights[position] >= self.least_nights or heats_tonight >= self.least_heats
+        strong = evidence.score[position] >= self.strong_score and evidence.cycle_count[position] >= self.least_heats
+        heats_seen = heats_tonight >= self.least_heats and evidence.heat_score[position] >= self.threshold
+        supported = strong or heats_seen or evidence.nights[position] >= self.least_nights
         unexplained = Status.SUSPECT if supported else Status.UNDETERMINED
         status = Status.DECLARED if melting else unexplained
         enterprise = context.register.enterprise_of_meter(window.meters[i], on)

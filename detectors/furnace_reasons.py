@@ -90,7 +90,8 @@ def _energy(at: Mapping[str, float]) -> list[Reason]:
             "heat_kwh",
             kwh,
             "kWh",
-            f"每个周期用电约 {kwh:.0f} kWh{zh_spread}，按 600 kWh/t 折合 {tonnes:.2f} t（550-680：{least:.2f}-{most:.2f} t）",
+            f"每个周期用电约 {kwh:.0f} kWh{zh_spread}，按 600 kWh/t 折合 {tonnes:.2f} t"
+            f"（550-680 kWh/t：{least:.2f}-{most:.2f} t）",
             f"about {kwh:.0f} kWh per cycle{en_spread}; at 600 kWh/t {tonnes:.2f} t "
             f"({least:.2f}-{most:.2f} t at 680-550)",
         )
@@ -105,8 +106,8 @@ def _heats(at: Mapping[str, float]) -> list[Reason]:
             "heats",
             at["heats"],
             "1",
-            f"分钟曲线识别 {at['heats']:.0f} 炉，每炉中位 {at['heat_minutes']:.0f} 分钟，间隔 {at['gap_minutes']:.0f} 分钟，"
-            f"周期离散 {100 * at['heat_period_spread']:.0f} %",
+            f"分钟曲线识别 {at['heats']:.0f} 炉，每炉中位 {at['heat_minutes']:.0f} 分钟，"
+            f"间隔 {at['gap_minutes']:.0f} 分钟，周期离散 {100 * at['heat_period_spread']:.0f} %",
             f"{at['heats']:.0f} heats in the minute curve, median {at['heat_minutes']:.0f} min, pauses of "
             f"{at['gap_minutes']:.0f} min, period spread {100 * at['heat_period_spread']:.0f} %",
         )
@@ -127,15 +128,15 @@ def _instants(at: Mapping[str, float]) -> list[Reason]:
             )
         )
     if at["circle"] > 0.0:
-        pm = at["circle_pm_kw"]
+        pm, slope = at["circle_pm_kw"], at["q_top_slope"]
         reasons.append(
             _reason(
                 "circle",
-                at["circle_nats"],
-                "nat",
-                f"有功-无功落在相控整流圆上（证据 {at['circle_nats']:.0f} nat，满功率约 {pm:.0f} kW），符合晶闸管中频电源",
-                f"P and Q lie on a phase-control circle ({at['circle_nats']:.0f} nats, full power about {pm:.0f} kW), "
-                "as a thyristor supply does",
+                slope,
+                "kvar/kW",
+                f"功率升高时无功反而下降（斜率 {slope:.2f}），似晶闸管相控中频电源（满功率约 {pm:.0f} kW）",
+                f"reactive power falls as power rises (slope {slope:.2f}), as a thyristor supply does "
+                f"(full power about {pm:.0f} kW)",
             )
         )
     return reasons
@@ -205,7 +206,7 @@ def _register(melting: tuple[Furnace, ...], meter: Meter | None, peak_kw: float)
     if melting:
         names = ", ".join(f.furnace for f in melting)
         reasons.append(
-            _reason("declared", float(len(melting)), "1", f"已登记熔炼炉：{names}", f"declared melting furnaces: {names}")
+            _reason("declared", float(len(melting)), "1", f"已登记熔炼炉：{names}", f"declared furnaces: {names}")
         )
     allowed = None if meter is None else meter.contract_kva or meter.transformer_kva
     if allowed is not None and np.isfinite(peak_kw):

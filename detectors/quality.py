@@ -113,7 +113,12 @@ _TEXTS: Final = {
     "spike": ("1", 1.0, "孤立尖峰 {:.0f} 个", "{:.0f} isolated spikes"),
     "reset": ("1", 1.0, "表底倒走或翻转 {:.0f} 次", "register fell {:.0f} times (reset or rollover)"),
     "conflict": ("%", 100.0, "同一时刻数值矛盾占 {:.1f} %", "{:.1f} % of the slots have contradicting values"),
-    "clock": ("%", 100.0, "时标偏离整点格占 {:.1f} %，时钟可疑", "{:.1f} % of the stamps are off the tick: suspect clock"),
+    "clock": (
+        "%",
+        100.0,
+        "时标偏离整点格占 {:.1f} %，时钟可疑",
+        "{:.1f} % of the stamps are off the tick: suspect clock",
+    ),
     "ratio": (
         "1",
         1.0,

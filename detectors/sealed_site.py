@@ -98,7 +98,9 @@ class SealedSite:
         since_en = f"{en} since {enterprise.since}" if enterprise.since is not None else f"registered as {en}"
         kwh, peak, minutes = measured.energy_kwh, measured.peak_kw, measured.minutes
         reasons = (
-            Reason("status", 1.0, "", f"企业{since_zh}，疑似仍在用电", f"enterprise {since_en}; suspected to draw power"),
+            Reason(
+                "status", 1.0, "1", f"企业{since_zh}，疑似仍在用电", f"enterprise {since_en}, suspected to draw power"
+            ),
             Reason("energy", kwh, "kWh", f"当夜超出待机的时段用电 {kwh:.0f} kWh", f"{kwh:.0f} kWh drawn above standby"),
             Reason("peak", peak, "kW", f"最大平均功率 {peak:.0f} kW", f"largest mean power {peak:.0f} kW"),
             Reason(

@@ -100,6 +100,11 @@ class Applier:
             ring = self.rings[interval_s] = Ring(interval_s, RING_HOURS[interval_s] * 3600 // interval_s)
         return ring
 
+    @property
+    def n_old(self) -> int:
+        """Readings older than the rings whose outcome the next flush will tell."""
+        return sum(len(rows) for rows in self._old)
+
     def _apply_cadence(self, rows: Rows) -> None:
         ring = self.ring(rows.interval_s)
         if ring is None:

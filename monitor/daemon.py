@@ -19,7 +19,7 @@ from connectors.webhook import Webhook
 from models.domain.clock import Clock
 from models.domain.readings import RawMessage
 from models.domain.register import Register
-from monitor.config import Settings
+from monitor.config import Settings, exposures
 from monitor.config_parts import mqtt_connection
 from monitor.desk.outbox_rows import OutboxState, counts
 from monitor.desk.store import LeadChange
@@ -34,7 +34,7 @@ from monitor.ops.serving import OpsServer, bind_tcp
 from monitor.outbox import OutboxSender
 from monitor.pipeline import Pipeline
 from monitor.secret_files import read_secret
-from monitor.storage import StoreFull
+from monitor.storage import StoreFull, drop_ballast, keep_ballast
 from monitor.stored_rows import StoredRows
 from monitor.supervise import DRAIN_LIMIT_S, ClockWatch, ExitCode, State, Supervisor, ThreadName
 from monitor.wiring import Core, open_core, software_version
@@ -66,7 +66,7 @@ class DaemonObserver(MetricsObserver):
 
 
 class Daemon:
-    """Everything `gridwarden run` starts. `ticking` off leaves time to the readings: the demo's simulated county."""
+    """Everything `gridwarden run` starts. `simulated`: the wall clock is a county's and runs faster than time."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Daemon:
         register: Register,
         clock: Clock,
         *,
-        ticking: bool = True,
+        simulated: bool = False,
         on_lead: Callable[[LeadChange], None] | None = None,
         each_turn: Callable[[Pipeline, MetricsObserver], None] | None = None,
     ) -> None:
@@ -87,10 +87,10 @@ class Daemon:
             settings.intake.queue_messages, settings.intake.queue_bytes, put_wait_s=settings.mqtt.keepalive_s / 3
         )
         self.observer = DaemonObserver(self.metrics, clock, on_lead)
-        link = LinkWatch(self.metrics, self.supervisor)
-        self.mqtt = MqttSource(mqtt_connection(settings), self.queue, clock, link)
+        self.link = LinkWatch(self.metrics, self.supervisor)
+        self.mqtt = MqttSource(mqtt_connection(settings), self.queue, clock, self.link)
         self.ops_port = 0
-        self._ticking = ticking
+        self._simulated = simulated
         self._each_turn = each_turn
         self._ticked_s = clock.monotonic_s()
         self._told_s = clock.monotonic_s()
@@ -120,11 +120,15 @@ class Daemon:
             sinks=self._sink_names(),
         ) as core:
             supervisor.advance(State.CATCH_UP)
+            keep_ballast(settings.daemon.state_dir)
+            for exposure in exposures(settings):
+                log.warning("%s", exposure)
             ops = self._ops_server()
             sender = OutboxSender(core.engine, self._sinks(), self.clock, random.Random())  # noqa: S311  # jitter
             self.observer.outbox = sender
             ops.start()
             sender.start()
+            self.link.expects_session = core.journal.head > 0
             self.mqtt.start()
             watch = self._watch(core, sender)
             supervisor.advance(State.RUN)
@@ -146,12 +150,13 @@ class Daemon:
         busy = pipeline.judge_once()
         try:
             pipeline.intake_once(0.0 if busy else IDLE_WAIT_S)
-            if self._ticking and self.clock.monotonic_s() - self._ticked_s >= self.settings.time.tick_s:
+            if not self._simulated and self.clock.monotonic_s() - self._ticked_s >= self.settings.time.tick_s:
                 pipeline.tick()
                 self._ticked_s = self.clock.monotonic_s()
             self._seal_daily(core)
             self.supervisor.recover(State.DEGRADED_STORE)
         except StoreFull as error:
+            drop_ballast(self.settings.daemon.state_dir)
             self.supervisor.degrade(State.DEGRADED_STORE, str(error))
             self.supervisor.stopping.wait(STORE_PROBE_S)
         self.supervisor.progress(ThreadName.CORE)
@@ -163,10 +168,11 @@ class Daemon:
             self._each_turn(pipeline, self.observer)
 
     def _seal_daily(self, core: Core) -> None:
-        """Days that are old enough become Parquet; once a day of the wall clock, and once after the start."""
+        """Days that are old enough become Parquet: a slice a turn, once a day of the wall clock and after the start."""
         day = self.clock.wall_ms() // _DAY_MS
-        if self._ticking and day != self._sealed_day:
-            core.history.seal(self.clock.wall_ms(), self.settings.history.seal_after_days)
+        if day == self._sealed_day or core.pipeline.applier.n_waiting:
+            return
+        if core.history.seal_next(self.clock.wall_ms(), self.settings.history.seal_after_days) == 0:
             self._sealed_day = day
 
     def _drain(self, core: Core, ops: OpsServer, sender: OutboxSender) -> None:
@@ -204,7 +210,7 @@ class Daemon:
             elif self.clock.monotonic_s() - sender.last_progress < MAX_THREAD_AGE_S:
                 supervisor.progress(ThreadName.OUTBOX)
             step_s = clock_watch.step_s()
-            if step_s is not None:
+            if step_s is not None and not self._simulated:
                 log.warning("the wall clock was stepped by %.1f s", step_s)
                 self.metrics.security_events.labels(event=SecurityEvent.CLOCK_STEP).inc()
             self.metrics.queue_messages.set(len(self.queue))

@@ -24,12 +24,14 @@ from monitor.history_meters import MeterCodes, Meters, distinct, insert
 from monitor.history_nights import export_scores, read_features, write_features, write_scores
 from monitor.history_query import both_stores, in_order, named, stored_values
 from monitor.history_schema import KEY_COLUMNS, add_channels, channel_columns, connect, duckdb_errors, lent, one
-from monitor.history_seal import check_parts, files_between, seal_next
+from monitor.history_seal import check_parts, files_between, seal_next, verify_parts
 
 __all__ = ["History", "HistoryRows", "KnownKind"]
 
 HISTORY_NAME: Final = "history.duckdb"
 _SCAN_ROWS: Final = 122_880
+_DAY_MS: Final = 86_400_000
+_EPOCH: Final = dt.date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,16 @@ class History:
             )
         return (int(str(first)), int(str(last))) if first is not None else None
 
+    def days(self) -> list[dt.date]:
+        """UTC days that have rows, in order; a stamp of midnight belongs to the day before."""
+        with duckdb_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT DISTINCT (ts_ms - 1) // $day_ms FROM reading"
+                " UNION SELECT epoch_ms(day) // $day_ms FROM part WHERE sealed",
+                {"day_ms": _DAY_MS},
+            ).fetchall()
+        return sorted(_EPOCH + dt.timedelta(days=int(day)) for (day,) in rows)
+
     def seal(self, today_ms: int, after_days: int = 8) -> int:
         """Move every UTC day that is `after_days` old into Parquet; returns the rows moved.
 
@@ -207,6 +219,10 @@ class History:
             raise RuntimeError("sealing makes transactions of its own; call it outside of transaction()")
         with duckdb_errors(self._path):
             return seal_next(self._connection, self._state_dir, self._channels, today_ms, after_days)
+
+    def verify_sealed(self) -> int:
+        """Compare every sealed file with its digest (rule S4); returns how many. Raises `StoreDamaged`."""
+        return verify_parts(self._connection, self._state_dir)
 
     def write_features(
         self,

@@ -79,11 +79,11 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         connection.execute("INSERT INTO applied VALUES (?, 0)", (SCHEMA_VERSION,))
         connection.commit()
         return
-    row = connection.execute("SELECT version FROM applied").fetchone()
-    if row is None:
+    rows = connection.execute("SELECT version FROM applied").fetchall()
+    if len(rows) != 1:
         raise StoreDamaged(path, "the history's own row is missing")
-    if row[0] > SCHEMA_VERSION:
-        raise StoreNewer(path, row[0], SCHEMA_VERSION)
+    if rows[0][0] > SCHEMA_VERSION:
+        raise StoreNewer(path, rows[0][0], SCHEMA_VERSION)
 
 
 def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
@@ -137,7 +137,7 @@ def as_store_error(path: Path, error: duckdb.Error) -> StoreError:
     if "Could not set lock" in text:
         holder = _HOLDER.search(text)
         return StoreLocked(path, int(holder.group(1)) if holder else None)
-    if isinstance(error, duckdb.IOException) and ("No space left" in text or "Read-only file system" in text):
+    if "No space left" in text or "Read-only file system" in text:
         return StoreFull(f"{path}: {text}; make room on the disk or make it writable")
     return StoreFatal(f"{path}: {text}; start again: the history is applied from the journal where it stopped")
 
@@ -164,8 +164,9 @@ def quoted(text: str) -> str:
 
 
 def one(connection: duckdb.DuckDBPyConnection, query: str, parameters: Iterable[object] = ()) -> tuple[object, ...]:
-    """The only row of a query that always has one."""
-    row = connection.execute(query, list(parameters)).fetchone()
-    if row is None:
-        raise LookupError(f"no row from: {query}")
+    """The only row of a query that always has one.
+
+    Everything is fetched: DuckDB refuses further work on a connection while a result is not read to its end.
+    """
+    (row,) = connection.execute(query, list(parameters)).fetchall()
     return tuple(row)

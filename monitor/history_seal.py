@@ -46,7 +46,8 @@ def seal_next(
     day = (int(str(oldest_ms)) - 1) // DAY_MS
     start_ms, end_ms = day * DAY_MS, (day + 1) * DAY_MS
     hours = connection.execute(
-        "SELECT (ts_ms - 1) // ? AS hour, count(*) FROM reading WHERE ts_ms > ? AND ts_ms <= ? GROUP BY hour ORDER BY hour",
+        "SELECT (ts_ms - 1) // ? AS hour, count(*) FROM reading WHERE ts_ms > ? AND ts_ms <= ?"
+        " GROUP BY hour ORDER BY hour",
         (HOUR_MS, start_ms, end_ms),
     ).fetchall()
     rows = 0

@@ -7,7 +7,6 @@ sequence numbers, the digest chain and quarantine ids run on over the files.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -17,23 +16,20 @@ from typing import Final
 
 from models.domain.clock import Clock
 from models.domain.readings import RawMessage, Rejection
-from monitor.audit_chain import GENESIS, link
+from monitor.audit_chain import link
 from monitor.journal_body import BodyCodec
-from monitor.journal_check import check_links, check_tail
+from monitor.journal_open import follow, month_of_ms, open_newest
 from monitor.journal_schema import (
     GROUP,
     PAGE_BYTES,
     TICK,
     Segment,
-    create_segment,
     digest_before,
     last_seq,
     month_of,
     open_reader,
-    open_writer,
     read_segment,
     records,
-    segment_path,
     segment_paths,
 )
 from monitor.quarantine import QuarantineBook, list_quarantine, show_quarantine
@@ -81,34 +77,23 @@ class Journal:
         self._unchecked_bytes = CHECKPOINT_BYTES
         self.head = last_seq(connection, segment)
         self._digest = digest_before(connection, segment, self.head + 1)
-        self._book = QuarantineBook.load(connection, segment.first_quarantine_id)
+        self._book = QuarantineBook.load(connection, segment)
 
     @classmethod
-    def open(cls, state_dir: Path, clock: Clock) -> Journal:
+    def open(cls, state_dir: Path, clock: Clock, *, applied: int = 0) -> Journal:
         """Take the lock, open the newest segment (or make the first) and verify its tail and the links before it.
 
-        Raises `StoreLocked`, `StoreDamaged`, `StoreNewer`, `StoreFull` or `StoreFatal`.
+        `applied` is the cursor of the derived stores: new records get higher numbers even if the journal's end is
+        missing. A damaged newest segment is set aside and a fresh one begun (`monitor.journal_open`).
+        Raises `StoreLocked`, `StoreNewer`, `StoreFull`, `StoreFatal`, or `StoreDamaged` where a segment does not
+        follow the one before it.
         """
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.ExitStack() as undo:
             lock = StateLock.acquire(state_dir)
             undo.callback(lock.release)
-            paths = segment_paths(state_dir)
-            if paths:
-                connection = open_writer(paths[-1])
-                undo.callback(connection.close)
-                with sqlite_errors(paths[-1]):
-                    segment = read_segment(connection, paths[-1])
-                    check_links(paths)
-                    check_tail(connection, segment)
-            else:
-                now_ms = clock.wall_ms()
-                path = segment_path(state_dir, _month(now_ms))
-                connection = create_segment(
-                    path, first_seq=1, previous_digest=GENESIS, first_quarantine_id=1, created_ms=now_ms
-                )
-                undo.callback(connection.close)
-                segment = read_segment(connection, path)
+            segment, connection = open_newest(state_dir, applied=applied, now_ms=clock.wall_ms())
+            undo.callback(connection.close)
             with sqlite_errors(segment.path):
                 journal = cls(state_dir, clock, lock, segment, connection)
             undo.pop_all()
@@ -174,7 +159,7 @@ class Journal:
     ) -> int:
         self._usable()
         now_ms = self._clock.wall_ms()
-        if _month(now_ms) > month_of(self._segment.path):
+        if month_of_ms(now_ms) > month_of(self._segment.path):
             self._next_segment(now_ms)
         seq = self.head + 1
         digest = link(
@@ -210,23 +195,21 @@ class Journal:
         return seq
 
     def _next_segment(self, now_ms: int) -> None:
-        path = segment_path(self._state_dir, _month(now_ms))
         try:
-            connection = create_segment(
-                path,
-                first_seq=self.head + 1,
-                previous_digest=self._digest,
-                first_quarantine_id=self._book.next_id,
-                created_ms=now_ms,
+            segment, connection = follow(
+                self._state_dir,
+                seq=self.head,
+                digest=self._digest,
+                quarantine_id=self._book.next_id,
+                now_ms=now_ms,
             )
-            segment = read_segment(connection, path)
             self.checkpoint()
         except StoreFatal as error:
             raise self._fail(error) from error
         self._connection.close()
         self._connection, self._segment = connection, segment
-        self._book = QuarantineBook.load(connection, segment.first_quarantine_id)
-        _log.info("journal goes on in %s from %d", path.name, segment.first_seq)
+        self._book = QuarantineBook.load(connection, segment)
+        _log.info("journal goes on in %s from %d", segment.path.name, segment.first_seq)
 
     def _usable(self) -> None:
         if self._failed is not None:
@@ -272,7 +255,3 @@ def _entries(
             yield JournalEntry(
                 record.seq, group.messages, group.rejections, None, tuple(cut.message for cut in group.cuts)
             )
-
-
-def _month(wall_ms: int) -> str:
-    return f"{dt.datetime.fromtimestamp(wall_ms / 1000.0, dt.UTC):%Y%m}"

@@ -33,12 +33,15 @@ def check_tail(connection: sqlite3.Connection, segment: Segment) -> None:
 
 
 def check_links(paths: Sequence[Path]) -> None:
-    """Verify that each segment begins where the one before it ends. Raises `StoreDamaged`."""
+    """Verify that each segment begins where the one before it ends, or later after a break. Raises `StoreDamaged`."""
     expected: tuple[int, bytes] | None = None
     for path in paths:
         with sqlite_errors(path), contextlib.closing(open_reader(path)) as connection:
             segment = read_segment(connection, path)
-            if expected is not None and (segment.first_seq, segment.previous_digest) != expected:
+            follows = expected is None or expected == (segment.first_seq, segment.previous_digest)
+            if expected is not None and segment.broken:
+                follows = segment.first_seq >= expected[0]
+            if expected is not None and not follows:
                 raise StoreDamaged(path, f"it does not follow the segment before it, which ends at {expected[0] - 1}")
             following = last_seq(connection, segment) + 1
             expected = (following, digest_before(connection, segment, following))

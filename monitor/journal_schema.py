@@ -28,7 +28,7 @@ DETAIL_CHARACTERS: Final = 512
 GROUP: Final = 1
 TICK: Final = 2
 
-_NAME: Final = re.compile(r"^journal-(\d{6})\.sqlite$")
+_NAME: Final = re.compile(r"^journal-(\d{6})(?:-(\d{1,6}))?\.sqlite$")
 _REASONS: Final = ", ".join(f"'{reason.value}'" for reason in RejectReason)
 
 SCHEMA: Final = f"""
@@ -38,7 +38,8 @@ CREATE TABLE segment (
     first_seq INTEGER NOT NULL CHECK (first_seq > 0),
     previous_digest BLOB NOT NULL CHECK (length(previous_digest) = {DIGEST_BYTES}),
     first_quarantine_id INTEGER NOT NULL CHECK (first_quarantine_id > 0),
-    created_ms INTEGER NOT NULL CHECK (created_ms >= 0)
+    created_ms INTEGER NOT NULL CHECK (created_ms >= 0),
+    broken INTEGER NOT NULL CHECK (broken IN (0, 1))
 ) STRICT;
 CREATE TABLE record (
     seq INTEGER PRIMARY KEY CHECK (seq > 0),
@@ -71,6 +72,7 @@ CREATE TABLE quarantine_count (
     PRIMARY KEY (publisher, reason)
 ) STRICT, WITHOUT ROWID;
 """
+_TABLES: Final = {statement.strip() for statement in SCHEMA.split(";") if statement.strip()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,34 +103,51 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What a segment says of itself: `first_seq` and `previous_digest` tie it to the segment before."""
+    """What a segment says of itself: `first_seq` and `previous_digest` tie it to the segment before.
+
+    `broken` is true where that one was damaged or its end missing: then sequence numbers jump, and `previous_digest`
+    is the digest of the damaged file, or of the last record there was.
+    """
 
     path: Path
     first_seq: int
     previous_digest: bytes
     first_quarantine_id: int
+    broken: bool
 
 
-def segment_path(state_dir: Path, month: str) -> Path:
-    """File of a receipt month `YYYYMM`."""
-    return state_dir / f"journal-{month}.sqlite"
+def new_segment_path(state_dir: Path, month: str) -> Path:
+    """A free name for a receipt month `YYYYMM`: `journal-YYYYMM.sqlite`, after a break `journal-YYYYMM-2.sqlite`."""
+    part = 1 + max((number for of, number in map(_month_and_part, segment_paths(state_dir)) if of == month), default=0)
+    return state_dir / (f"journal-{month}.sqlite" if part == 1 else f"journal-{month}-{part}.sqlite")
 
 
 def segment_paths(state_dir: Path) -> list[Path]:
     """All segments, oldest first."""
-    return sorted(path for path in state_dir.glob("journal-*.sqlite") if _NAME.match(path.name))
+    named = (path for path in state_dir.glob("journal-*.sqlite") if _NAME.match(path.name))
+    return sorted(named, key=_month_and_part)
 
 
 def month_of(path: Path) -> str:
     """`YYYYMM` of a segment's file."""
+    return _month_and_part(path)[0]
+
+
+def _month_and_part(path: Path) -> tuple[str, int]:
     match = _NAME.match(path.name)
     if match is None:
         raise ValueError(f"{path.name} is not a journal segment; its name is journal-YYYYMM.sqlite")
-    return match.group(1)
+    return match.group(1), int(match.group(2) or 1)
 
 
 def create_segment(
-    path: Path, *, first_seq: int, previous_digest: bytes, first_quarantine_id: int, created_ms: int
+    path: Path,
+    *,
+    first_seq: int,
+    previous_digest: bytes,
+    first_quarantine_id: int,
+    created_ms: int,
+    broken: bool,
 ) -> sqlite3.Connection:
     """Make a new segment beside the others and return its writing connection.
 
@@ -144,8 +163,8 @@ def create_segment(
             connection.execute("PRAGMA synchronous=FULL")
             connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}")
             connection.execute(
-                "INSERT INTO segment VALUES (1, ?, ?, ?, ?, ?)",
-                (ALGORITHM, first_seq, previous_digest, first_quarantine_id, created_ms),
+                "INSERT INTO segment VALUES (1, ?, ?, ?, ?, ?, ?)",
+                (ALGORITHM, first_seq, previous_digest, first_quarantine_id, created_ms, int(broken)),
             )
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={USER_VERSION}")
@@ -182,27 +201,37 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def check_version(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file that is not a segment, or one of a newer program (rule S5)."""
+    """Refuse a file that is not a segment, one of a newer program (rule S5), or one with other tables than ours."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID or version < 1:
         raise StoreDamaged(path, "this is not a journal of GridWarden")
     if version > USER_VERSION:
         raise StoreNewer(path, version, USER_VERSION)
+    tables = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")}
+    if tables != _TABLES:
+        raise StoreDamaged(path, f"its tables are not those of schema {USER_VERSION}")
 
 
 def read_segment(connection: sqlite3.Connection, path: Path) -> Segment:
     """The one row of `segment`."""
-    row = connection.execute("SELECT first_seq, previous_digest, first_quarantine_id FROM segment").fetchone()
+    row = connection.execute("SELECT first_seq, previous_digest, first_quarantine_id, broken FROM segment").fetchone()
     if row is None:
         raise StoreDamaged(path, "the segment's own row is missing")
-    return Segment(path, *row)
+    first_seq, previous_digest, first_quarantine_id, broken = row
+    return Segment(path, first_seq, previous_digest, first_quarantine_id, bool(broken))
 
 
 def last_seq(connection: sqlite3.Connection, segment: Segment) -> int:
     """Sequence of the last record, or of the one before the segment where it is empty."""
     (seq,) = connection.execute("SELECT max(seq) FROM record").fetchone()
     return segment.first_seq - 1 if seq is None else int(seq)
+
+
+def next_quarantine_id(connection: sqlite3.Connection, segment: Segment) -> int:
+    """The first id no quarantine entry up to this segment's end has."""
+    (last_id,) = connection.execute("SELECT max(id) FROM quarantine").fetchone()
+    return segment.first_quarantine_id if last_id is None else int(last_id) + 1
 
 
 def digest_before(connection: sqlite3.Connection, segment: Segment, seq: int) -> bytes:

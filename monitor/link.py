@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+
 from monitor.logs import FailureLine, safe_text
 from monitor.metrics import GapCause, LinkEvent, Metrics, SecurityEvent
 from monitor.supervise import State, Supervisor
@@ -11,13 +12,14 @@ log = logging.getLogger(__name__)
 
 
 class LinkWatch:
-    """Called from the network thread: counts, logs changes, moves DEGRADED_BROKER. `on_gap` records a gap."""
+    """Called from the network thread: counts, logs changes, moves DEGRADED_BROKER."""
 
     def __init__(
-        self, metrics: Metrics, supervisor: Supervisor, on_gap: Callable[[GapCause], None] | None = None
+        self, metrics: Metrics, supervisor: Supervisor
     ) -> None:
         self._metrics = metrics
         self._supervisor = supervisor
+        self.expects_session = True
         self._line = FailureLine(log, "broker connection")
 
     def connected(self, *, session_present: bool) -> None:
@@ -37,12 +39,14 @@ class LinkWatch:
             self._supervisor.degrade(State.DEGRADED_BROKER, safe_text(reason))
 
     def session_lost(self) -> None:
-        """What came meanwhile is lost: a gap (rule D11)."""
+        """What came meanwhile is lost: a gap (rule D11). On the very first start there was no session to keep."""
+        if not self.expects_session:
+            self.expects_session = True
+            return
         self._metrics.mqtt_events.labels(event=LinkEvent.SESSION_LOST).inc()
         self._metrics.gaps.labels(cause=GapCause.SESSION_LOST).inc()
         log.warning("the broker kept no session of ours: messages of the time between may be lost")
-        if self._on_gap is not None:
-    
+
     def security(self, event: str) -> None:
         """Something a security officer should see."""
         self._metrics.security_events.labels(event=SecurityEvent.LINK).inc()

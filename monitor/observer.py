@@ -31,11 +31,12 @@ _SECURITY: Final = {
 
 
 class MetricsObserver:
-    """Counts what the pipeline does."""
+    """Counts what the pipeline does; `n_refused` readings were refused whole, over the life of the process."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         self._metrics = metrics
         self._clock = clock
+        self.n_refused = 0
         self._unknown: set[str] = set()
         self._counted: Counter[Settled] = Counter()
         self._n_judged = 0
@@ -48,6 +49,7 @@ class MetricsObserver:
             metrics.messages.labels(kind=adapter.partition(":")[0] or "canonical").inc(count)
         now_ms = self._clock.wall_ms()
         metrics.ack_lag_seconds.observe(max(0.0, (now_ms - messages[0].received_ms) / 1000.0))
+        self.n_refused += group.n_refused
         if group.n_refused:
             metrics.readings.labels(outcome=Outcome.QUARANTINED).inc(group.n_refused)
         for rejection in group.rejections:

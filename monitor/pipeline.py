@@ -18,7 +18,7 @@ import numpy as np
 from connectors.adapters.base import Adapter
 from connectors.adapters.table import decode_group
 from models.domain.clock import Clock
-from models.domain.nights import Night, night_of_date, night_of_stamp
+from models.domain.nights import Night, night_of_stamp
 from models.domain.readings import RawMessage
 from monitor.admission import Admitted, TimeRules, admit, readmit
 from monitor.agenda import Agenda
@@ -37,7 +37,7 @@ FLUSH_AGE_S: Final = 1.0
 LATE_EVERY_S: Final = 5.0
 WATERMARK_EVERY_S: Final = 0.5
 _LONG_AGO: Final = -1e9
-_DAY: Final = dt.timedelta(days=1)
+_DAY_MS: Final = 86_400_000
 
 
 class Source(Protocol):
@@ -163,15 +163,13 @@ class Pipeline:
             self._late_s = _LONG_AGO
 
     def finish(self) -> None:
-        """Judge every night that has readings, to the last one, as if its time had come (replay and demo)."""
+        """Judge every night that has readings, in event-time order, as if its time had come (replay and demo)."""
         self.applier.flush()
-        span = self.history.span()
-        if span is not None:
-            night, last = night_of_stamp(span[0], self.zone), night_of_stamp(span[1], self.zone)
-            while night.date <= last.date:
-                for feed, keys in self._feeds_at(night).items():
-                    self._finish_night(Job(feed, night), keys)
-                night = night_of_date(night.date + _DAY, self.zone)
+        stamps = {int(dt.datetime.combine(day, dt.time(), dt.UTC).timestamp()) * 1000 for day in self.history.days()}
+        nights = {night_of_stamp(ms, self.zone) for start_ms in stamps for ms in (start_ms + 1, start_ms + _DAY_MS)}
+        for night in sorted(nights):
+            for feed, keys in self._feeds_at(night).items():
+                self._finish_night(Job(feed, night), keys)
         self.settle()
 
     def _finish_night(self, job: Job, keys: Keys) -> None:

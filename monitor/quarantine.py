@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 
 from models.domain.readings import RawMessage, Rejection
 from monitor.journal_body import BodyCodec, encodable
-from monitor.journal_schema import DETAIL_CHARACTERS, open_reader, segment_paths
+from monitor.journal_schema import DETAIL_CHARACTERS, Segment, next_quarantine_id, open_reader, segment_paths
 from monitor.quarantine_remedies import REMEDIES
 from monitor.storage import sqlite_errors
 
@@ -77,11 +77,10 @@ class QuarantineBook:
     detailed: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def load(cls, connection: sqlite3.Connection, first_id: int) -> QuarantineBook:
+    def load(cls, connection: sqlite3.Connection, segment: Segment) -> QuarantineBook:
         """The book of a segment, from its tables."""
-        (last_id,) = connection.execute("SELECT max(id) FROM quarantine").fetchone()
         rows = connection.execute("SELECT publisher, sum(detailed) FROM quarantine_count GROUP BY publisher")
-        return cls(first_id if last_id is None else last_id + 1, Counter({p: int(n) for p, n in rows}))
+        return cls(next_quarantine_id(connection, segment), Counter({p: int(n) for p, n in rows}))
 
     def enter(self, seq: int, messages: Sequence[RawMessage], rejections: Sequence[Rejection]) -> Entries:
         """The entries of one commit group; nothing changes until `keep`."""

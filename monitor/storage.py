@@ -220,11 +220,14 @@ def sqlite_errors(path: Path) -> Iterator[None]:
 
 
 def as_store_error(path: Path, error: sqlite3.Error) -> StoreError:
-    """What an error of SQLite means for the caller. Whatever is not known to be harmless is fatal."""
+    """What an error of SQLite means for the caller. Whatever is not known to be harmless is fatal.
+
+    Our statements are fixed, so an SQL error means that the tables are not those we made.
+    """
     extended = getattr(error, "sqlite_errorcode", 0) or 0
     primary = extended & 0xFF
     if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY) or extended == sqlite3.SQLITE_IOERR_SHMSIZE:
         return StoreFull(f"{path}: {error}; make room on the disk or make it writable, writing resumes by itself")
-    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
         return StoreDamaged(path, str(error))
     return StoreFatal(f"{path}: {error}; look at the disk, then start again: recovery reads the file")

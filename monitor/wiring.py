@@ -66,8 +66,7 @@ def open_core(
     damaged store, or one written by a newer version.
     """
     with contextlib.ExitStack() as stack:
-        journal = Journal.open(state_dir, clock)
-        stack.callback(journal.close)
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         history = History.open(state_dir, memory_limit=settings.history.memory_limit)
         stack.callback(history.close)
         engine = open_desk(state_dir)
@@ -81,6 +80,8 @@ def open_core(
             clock=clock,
             district=settings.daemon.district,
         )
+        journal = Journal.open(state_dir, clock, applied=max(history.cursor, desk.journal_cursor()))
+        stack.callback(journal.close)
         roster = Roster(register)
         agenda = Agenda(register.zone, len(roster.ids), desk.closed_nights())
         applier = Applier(roster, history, register.zone, agenda.on_readings)

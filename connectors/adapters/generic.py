@@ -94,7 +94,8 @@ class Generic:
     def __init__(self, profile: GenericProfile | None = None) -> None:
         self._profile = profile or GenericProfile()
         self._zone = ZoneInfo(self._profile.zone) if self._profile.zone else None
-        self._known = frozenset({*self._profile.meter_fields, *self._profile.time_fields, *self._profile.ignored})
+        chosen = self._profile
+        self._known = frozenset({*chosen.meter_fields, *chosen.time_fields, *chosen.ignored, *chosen.fields})
 
     def decode(self, payload: bytes, builder: BatchBuilder) -> None:
         document = _flat(payload)
@@ -119,21 +120,28 @@ class Generic:
         stamp_ms = self._stamp_ms(stamps[0])
         if isinstance(stamp_ms, Refused):
             return stamp_ms
+        values = self._values(document)
+        if isinstance(values, Refused):
+            return values
+        for name in sorted(document.keys() - self._known):
+            told = "unknown field; add it to `fields` or `ignored` of the profile"
+            builder.reject(RejectReason.SCHEMA, told, (0,), shown(name))
+        return StrictRow(0, meters[0], stamp_ms, profile.interval_s, 0, values)
+
+    def _values(self, document: Mapping[str, object]) -> dict[str, float] | Refused:
         values: dict[str, float] = {}
         for name, value in document.items():
-            channel = profile.fields.get(name)
-            if channel is not None:
-                number = self._number(name, value)
-                if isinstance(number, Refused):
-                    return number
-                if channel in values:
-                    return Refused(RejectReason.SCHEMA, f"two fields for {channel}")
-                if number is not None:
-                    values[channel] = number
-            elif name not in self._known:
-                told = "unknown field; add it to `fields` or `ignored` of the profile"
-                builder.reject(RejectReason.SCHEMA, told, (0,), shown(name))
-        return StrictRow(0, meters[0], stamp_ms, profile.interval_s, 0, values)
+            channel = self._profile.fields.get(name)
+            if channel is None:
+                continue
+            number = self._number(name, value)
+            if isinstance(number, Refused):
+                return number
+            if channel in values:
+                return Refused(RejectReason.SCHEMA, f"two fields for {channel}")
+            if number is not None:
+                values[channel] = number
+        return values
 
     def _stamp_ms(self, value: object) -> int | Refused:
         unit = self._profile.time_unit

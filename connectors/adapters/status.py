@@ -8,7 +8,7 @@ from connectors.adapters.builder import BatchBuilder
 from connectors.adapters.strict import Refused, StrictObject, parse
 from models.domain.readings import RejectReason
 
-STATES: Final = frozenset({"online", "offline"})
+STATES: Final = ("online", "offline")
 
 
 class Status:

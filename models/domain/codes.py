@@ -50,11 +50,6 @@ def uscc_has_shape(code: str) -> bool:
     return _USCC_SHAPE.fullmatch(code) is not None
 
 
-def uscc_is_valid(code: str) -> bool:
-    """Whether `code` has the shape and the check character of GB 32100-2015."""
-    return uscc_has_shape(code) and uscc_check_character(code[:17]) == code[17]
-
-
 def trade_section(code: str) -> str | None:
     """Section letter of a GB/T 4754 trade code of 2 to 4 digits, its own letter optional (`C3391`, `3391`, `33`).
 

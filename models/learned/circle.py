@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEWEST_POINTS: Final = 16
+FULL_POWERS: Final = (1.01, 1.04, 1.08, 1.14, 1.25)
+"""Candidates for the full power of a circle, times the largest power seen."""
 _FLOOR: Final = 1e-5
 """Smallest squared error, relative to p95 squared, that counts: below it the meter's resolution decides."""
 
@@ -34,8 +36,8 @@ class CircleFit:
 def fit_circle(power_kw: Floats, kvar: Floats, use: NDArray[np.bool_], scale_kw: Floats) -> CircleFit:
     """Fit Q = sqrt(P (Pm - P)) - Qc and Q = a P + b to the points of `use`; (n, s) each, scale (n,) > 0.
 
-    The circle is fitted as P^2 + Q^2 = Pm P - 2 Qc Q + c, linear in its unknowns, with c tied by a second step to the
-    exact form; both models have two parameters, so the evidence is n/2 log(SSE_line / SSE_circle).
+    The circle's full power is the best of `FULL_POWERS`, its capacitor the mean difference; both models have two
+    parameters, so the evidence is n/2 log(SSE_line / SSE_circle).
     """
     use = use & np.isfinite(power_kw) & np.isfinite(kvar)
     scale = scale_kw[:, None]
@@ -44,8 +46,7 @@ def fit_circle(power_kw: Floats, kvar: Floats, use: NDArray[np.bool_], scale_kw:
     count = use.sum(axis=1).astype(np.float64)
     enough = count >= FEWEST_POINTS
     n = np.maximum(count, 1.0)
-    slope, offset, line_sse, q_sst = _line(p, q, use, n)
-    del slope, offset
+    _, line_sse, q_sst = _line(p, q, use, n)
     pm, qc, circle_sse = _circle(p, q, use, n)
     spread = (p * p).sum(axis=1) / n - (p.sum(axis=1) / n) ** 2
     usable = enough & (spread > 1e-4) & np.isfinite(pm)
@@ -54,7 +55,7 @@ def fit_circle(power_kw: Floats, kvar: Floats, use: NDArray[np.bool_], scale_kw:
     r2 = 1.0 - circle_sse / np.maximum(q_sst, floor)
     upper = use & (p > 0.5)
     in_upper = upper.sum(axis=1)
-    top, _, _, _ = _line(np.where(upper, p, 0.0), np.where(upper, q, 0.0), upper, np.maximum(in_upper, 1.0))
+    top, _, _ = _line(np.where(upper, p, 0.0), np.where(upper, q, 0.0), upper, np.maximum(in_upper, 1.0))
     top_usable = usable & (in_upper >= FEWEST_POINTS // 2)
     return CircleFit(
         nats=_masked(nats, usable),
@@ -69,14 +70,14 @@ def _masked(values: Doubles, usable: NDArray[np.bool_]) -> Floats:
     return np.where(usable, values, np.nan).astype(np.float32)
 
 
-def _line(p: Doubles, q: Doubles, use: NDArray[np.bool_], n: Doubles) -> tuple[Doubles, Doubles, Doubles, Doubles]:
-    """Slope, offset, squared error and total squares of q about its mean."""
+def _line(p: Doubles, q: Doubles, use: NDArray[np.bool_], n: Doubles) -> tuple[Doubles, Doubles, Doubles]:
+    """Slope, squared error and total squares of q about its mean."""
     p_mean, q_mean = p.sum(axis=1) / n, q.sum(axis=1) / n
     dp = np.where(use, p - p_mean[:, None], 0.0)
     dq = np.where(use, q - q_mean[:, None], 0.0)
     spp, spq, sqq = (dp * dp).sum(axis=1), (dp * dq).sum(axis=1), (dq * dq).sum(axis=1)
     slope = spq / np.where(spp > 0.0, spp, 1.0)
-    return slope, q_mean - slope * p_mean, np.maximum(sqq - slope * spq, 0.0), sqq
+    return slope, np.maximum(sqq - slope * spq, 0.0), sqq
 
 
 def _circle(p: Doubles, q: Doubles, use: NDArray[np.bool_], n: Doubles) -> tuple[Doubles, Doubles, Doubles]:
@@ -87,7 +88,7 @@ def _circle(p: Doubles, q: Doubles, use: NDArray[np.bool_], n: Doubles) -> tuple
     best_sse = np.full(len(p), np.inf)
     best_pm, best_qc = np.full(len(p), np.nan), np.zeros(len(p))
     largest = p.max(axis=1)
-    for factor in (1.005, 1.02, 1.04, 1.07, 1.10, 1.15, 1.22, 1.32):
+    for factor in FULL_POWERS:
         pm = largest * factor
         arc = np.sqrt(np.maximum(p * (pm[:, None] - p), 0.0))
         gap = np.where(use, arc - q, 0.0)

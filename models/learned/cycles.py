@@ -24,9 +24,10 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Cycles:
-    """Per meter, (n,): dips, whole cycles, their median minutes and kWh, and the share of cycles near each median.
+    """Per meter, (n,): dips, whole cycles, their median minutes and kWh and the robust CV of either.
 
-    `depth` is the median depth of the dips relative to p95, `rim_spread` the robust CV of the level they fall from. NaN where there is no dip or no cycle.
+    `depth` is the median depth of the dips relative to p95, `rim_spread` the robust CV of the
+    level they fall from. NaN where there is no dip or no cycle.
     """
 
     dips: Floats
@@ -85,8 +86,8 @@ def grouped_median(
 
 
 def _medians(group: NDArray[np.intp], values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    order = np.lexsort((values, group))
-    ordered = values[order]
+    by_value = np.argsort(values, kind="stable")
+    ordered = values[by_value[np.argsort(group[by_value], kind="stable")]]
     count = np.bincount(group, minlength=n)
     start = np.cumsum(count) - count
     filled = count > 0
@@ -98,7 +99,7 @@ def _medians(group: NDArray[np.intp], values: NDArray[np.float64], n: int) -> ND
 
 
 def _dips(relative: Floats, inside: Bools) -> tuple[Floats, Floats, Floats]:
-    """Depth of each local minimum below the lower of its two shoulders, the offset of its centre in slots, the shoulder."""
+    """Depth of each local minimum below the lower of its two shoulders, its centre's offset in slots, the shoulder."""
     n, s = relative.shape
     reach = SHOULDER_SLOTS
     padded = np.full((n, s + 2 * reach), _NOTHING, dtype=np.float32)

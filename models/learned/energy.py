@@ -70,5 +70,6 @@ def _settle(
     if most is not None:
         reset |= delta > most
     energy = delta.astype(np.float32)
-    energy[reset] = np.nan
+    if bool(reset.any()):
+        energy[reset] = np.nan
     return energy, reset

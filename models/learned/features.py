@@ -23,11 +23,16 @@ FEATURE_VERSION: Final = 1
 CHUNK_METERS: Final = 500
 SMALLEST_FURNACE_KW: Final = 60.0
 """p95 below which no melting furnace is looked for: a 0.1 t set draws about 70 kW."""
-LEAST_WIGGLE: Final = 0.02
+LEAST_JITTER: Final = 0.03
+"""Mean step from slot to slot, relative to p95, below which nothing is cyclic: the cheap screen."""
+LEAST_WIGGLE: Final = 0.045
 """Deviation inside blocks, relative to p95, below which a load counts as flat and has no rhythm."""
+FEWEST_DIPS: Final = 2
+"""Dips a night needs before its instants and its P-Q circle are examined."""
 LEAST_COVERAGE: Final = 0.5
 _FEWEST_CORE_SLOTS: Final = 6
 _SPIKE_TIMES: Final = 3.0
+_SHORTEST_STUCK_H: Final = 1.0
 
 Floats = NDArray[np.float32]
 
@@ -64,7 +69,7 @@ _PLAIN: Final = (
     FeatureSpec("off_tick_share", "1", "share of slots stamped off the clock's grid"),
     FeatureSpec("reset_count", "1", "times a register fell: a reset, or a rollover"),
     FeatureSpec("spike_count", "1", "instants more than three times above both neighbours and the night's p95"),
-    FeatureSpec("stuck_hours", "h", "longest run of an unchanged, nonzero instant power"),
+    FeatureSpec("stuck_hours", "h", "longest run of an unchanged, nonzero instant power; 0 below one hour"),
 )
 _RHYTHM: Final = (
     FeatureSpec("block_hours", "h", "hours inside working blocks, block edges left out"),
@@ -152,85 +157,94 @@ def _fill(out: Floats, window: Window, rows: slice, valley: NDArray[np.bool_] | 
     part = np.full(out.shape, np.nan, dtype=np.float32)
     series = night_series(window, rows)
     p95_kw, p20_kw, covered = _plain(part, window, series, valley)
-    _quality(part, window, rows)
-    jitter = part[_ROW["jitter"]]
-    looked_at = np.flatnonzero(covered & (p95_kw >= SMALLEST_FURNACE_KW) & (jitter >= 0.5 * LEAST_WIGGLE))
+    _quality(part, window, rows, series)
+    part[: len(_PLAIN)] = round_features(part[: len(_PLAIN)])
+    looked_at = np.flatnonzero(covered & (p95_kw >= SMALLEST_FURNACE_KW) & (part[_ROW["jitter"]] >= LEAST_JITTER))
     if len(looked_at) and series.quarter:
         _rhythm(part, series, looked_at, p95_kw[looked_at], p20_kw[looked_at])
     if len(looked_at) and series.fine_kw is not None:
         _heats(part, series, looked_at)
-    out[...] = round_features(part)
+    if len(looked_at):
+        part[len(_PLAIN) :, looked_at] = round_features(part[len(_PLAIN) :, looked_at])
+    out[...] = part
 
 
 def _plain(
     out: Floats, window: Window, series: NightSeries, valley: NDArray[np.bool_] | None
 ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    power = series.mean_kw
+    power, count = series.mean_kw, series.count
+    nothing = np.float32(np.nan)
     known = np.isfinite(power)
-    count = known.sum(axis=1)
     slots = max(power.shape[1], 1)
-    ordered = np.sort(power, axis=1)
     hours = np.float32(series.grid_s / 3600.0)
-    total = np.where(known, power, np.float32(0.0)).sum(axis=1)
-    here = count > 0
+    filled = np.where(known, power, np.float32(0.0))
+    total = filled.sum(axis=1)
     covered = count >= LEAST_COVERAGE * slots
-    quantiles = {q: _quantile(ordered, count, q) for q in (0.05, 0.20, 0.50, 0.95, 0.98, 1.0)}
+    quantiles = {q: _quantile(series.ordered_kw, count, q) for q in (0.05, 0.20, 0.50, 0.95, 0.98, 1.0)}
     p95 = quantiles[0.95]
     safe = np.where(p95 > 0.0, p95, np.float32(1.0))
     out[_ROW["coverage"]] = count.astype(np.float32) / np.float32(slots)
     out[_ROW["cadence_s"]] = np.float32(window.interval_s)
-    out[_ROW["energy_kwh"]] = np.where(here, total * hours, np.float32(np.nan))
+    out[_ROW["energy_kwh"]] = np.where(count > 0, total * hours, nothing)
     for name, q in (("p05", 0.05), ("p20", 0.20), ("p50", 0.50), ("p95", 0.95), ("p98", 0.98), ("max", 1.0)):
         out[_ROW[f"power_{name}_kw"]] = quantiles[q]
     loaded = covered & (p95 > 0.0)
     mean = total / np.maximum(count, 1).astype(np.float32)
-    out[_ROW["load_factor"]] = np.where(loaded, mean / safe, np.float32(np.nan))
-    step = np.abs(power[:, 1:] - power[:, :-1])
-    stepped = np.isfinite(step)
+    out[_ROW["load_factor"]] = np.where(loaded, mean / safe, nothing)
+    step = np.abs(filled[:, 1:] - filled[:, :-1])
+    stepped = known[:, 1:] & known[:, :-1]
+    step *= stepped
     steps = np.maximum(stepped.sum(axis=1), 1).astype(np.float32)
-    moved = np.where(stepped, step, np.float32(0.0)).sum(axis=1)
-    out[_ROW["jitter"]] = np.where(loaded, moved / steps / safe, np.float32(np.nan))
+    out[_ROW["jitter"]] = np.where(loaded, step.sum(axis=1) / steps / safe, nothing)
     if valley is not None and window.interval_s <= series.grid_s:
         ends = np.arange(1, slots + 1) * series.grid_s // window.interval_s - 1
-        in_valley = np.where(known & valley[ends], power, np.float32(0.0)).sum(axis=1)
+        in_valley = filled[:, np.flatnonzero(valley[ends])].sum(axis=1)
         drawn = covered & (total > 0.0)
-        out[_ROW["valley_share"]] = np.where(drawn, in_valley / np.where(drawn, total, 1.0), np.float32(np.nan))
+        out[_ROW["valley_share"]] = np.where(drawn, in_valley / np.where(drawn, total, 1.0), nothing)
     return p95, quantiles[0.20], loaded
 
 
 def _quantile(ordered: Floats, count: NDArray[np.intp], q: float) -> Floats:
     """Lower empirical quantile of rows sorted with NaN last; NaN for an empty row."""
-    if ordered.shape[1] == 0:
-        return np.full(len(ordered), np.nan, dtype=np.float32)
+    n, s = ordered.shape
+    if s == 0:
+        return np.full(n, np.nan, dtype=np.float32)
     position = np.maximum(np.floor(q * (count - 1)).astype(np.intp), 0)
-    return np.take_along_axis(ordered, position[:, None], axis=1)[:, 0]
+    chosen: Floats = ordered.reshape(-1)[position + s * np.arange(n)]
+    return chosen
 
 
-def _quality(out: Floats, window: Window, rows: slice) -> None:
+def _quality(out: Floats, window: Window, rows: slice, series: NightSeries) -> None:
     flags = window.flags[rows]
     slots = np.float32(max(flags.shape[1], 1))
+    present = np.bitwise_or.reduce(flags, axis=1)
     for name, flag in (("conflict_share", SlotFlag.CONFLICT), ("off_tick_share", SlotFlag.OFF_TICK)):
-        out[_ROW[name]] = ((flags & flag) != 0).sum(axis=1).astype(np.float32) / slots
-    out[_ROW["reset_count"]] = 0.0
-    registers = window.registers.get("e_imp_kwh")
-    if registers is not None:
-        falls = registers[rows, 1:] < registers[rows, :-1]
-        out[_ROW["reset_count"]] = falls.sum(axis=1).astype(np.float32)
+        out[_ROW[name]] = 0.0
+        at = np.flatnonzero(present & np.uint8(flag))
+        out[_ROW[name], at] = ((flags[at] & np.uint8(flag)) != 0).sum(axis=1).astype(np.float32) / slots
+    out[_ROW["reset_count"]] = series.resets.astype(np.float32)
     instant = window.instants.get("p_kw")
     if instant is None or instant.shape[1] < 3:
         return
     power = instant[rows]
-    size = np.abs(power)
-    same = (power[:, 1:] == power[:, :-1]) & (size[:, 1:] > 0.0)
-    likely = np.flatnonzero(same.any(axis=1))
-    out[_ROW["stuck_hours"]] = np.where(np.isfinite(power).any(axis=1), np.float32(0.0), np.float32(np.nan))
+    largest = np.fmax.reduce(np.abs(power), axis=1)
+    heard = np.isfinite(largest)
+    out[_ROW["stuck_hours"]] = np.where(heard, np.float32(0.0), np.float32(np.nan))
+    out[_ROW["spike_count"]] = out[_ROW["stuck_hours"]]
+    same = power[:, 1:] == power[:, :-1]
+    fewest = int(_SHORTEST_STUCK_H * 3600.0 / window.interval_s)
+    likely = np.flatnonzero(heard & (same.sum(axis=1) >= fewest))
     if len(likely):
-        _, length = longest_block(same[likely])
-        out[_ROW["stuck_hours"], likely] = (length * (window.interval_s / 3600.0)).astype(np.float32)
-    p95 = out[_ROW["power_p95_kw"]]
-    beside = np.maximum(size[:, :-2], size[:, 2:])
-    spikes = size[:, 1:-1] > _SPIKE_TIMES * np.maximum(beside, np.maximum(p95, 1.0)[:, None])
-    out[_ROW["spike_count"]] = spikes.sum(axis=1).astype(np.float32)
+        _, length = longest_block(same[likely] & (power[likely, 1:] != 0.0))
+        stuck = np.where(length >= fewest, length, 0) * (window.interval_s / 3600.0)
+        out[_ROW["stuck_hours"], likely] = stuck.astype(np.float32)
+    limit = _SPIKE_TIMES * np.maximum(np.nan_to_num(out[_ROW["power_p95_kw"]]), np.float32(1.0))
+    likely = np.flatnonzero(largest > limit)
+    if len(likely):
+        size = np.abs(power[likely])
+        beside = np.maximum(size[:, :-2], size[:, 2:])
+        spikes = size[:, 1:-1] > np.maximum(_SPIKE_TIMES * beside, limit[likely][:, None])
+        out[_ROW["spike_count"], likely] = spikes.sum(axis=1).astype(np.float32)
 
 
 def _rhythm(out: Floats, series: NightSeries, at: NDArray[np.intp], p95_kw: Floats, p20_kw: Floats) -> None:
@@ -239,12 +253,8 @@ def _rhythm(out: Floats, series: NightSeries, at: NDArray[np.intp], p95_kw: Floa
     blocks = working_blocks(relative, np.maximum(p20_kw / p95_kw, 0.0))
     slots = blocks.core.sum(axis=1)
     working = slots >= _FEWEST_CORE_SLOTS
-    if not bool(working.all()):
-        at, power, relative, slots = at[working], power[working], relative[working], slots[working]
-        p95_kw = p95_kw[working]
-        inside, core = blocks.inside[working], blocks.core[working]
-    else:
-        inside, core = blocks.inside, blocks.core
+    at, power, relative, slots = at[working], power[working], relative[working], slots[working]
+    inside, core, p95_kw = blocks.inside[working], blocks.core[working], p95_kw[working]
     if not len(at):
         return
     hours = np.float32(series.grid_s / 3600.0)
@@ -279,7 +289,9 @@ def _rhythm(out: Floats, series: NightSeries, at: NDArray[np.intp], p95_kw: Floa
     out[_ROW["cycle_minutes_spread"], at] = cycles.minutes_spread
     out[_ROW["cycle_kwh"], at] = cycles.kwh
     out[_ROW["cycle_kwh_spread"], at] = cycles.kwh_spread
-    _against_instants(out, series, at, p95_kw, core)
+    dipped = cycles.dips >= FEWEST_DIPS
+    if bool(dipped.any()):
+        _against_instants(out, series, at[dipped], p95_kw[dipped], core[dipped])
 
 
 def _edge_asymmetry(relative: Floats, core: NDArray[np.bool_]) -> Floats:

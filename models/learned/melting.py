@@ -62,6 +62,7 @@ class MeltEvidence:
     dip_depth: Floats
     snapshot_rms: Floats
     circle_nats: Floats
+    q_top_slope: Floats
     circle_pm_kw: Floats
     heats: Floats
     heat_minutes: Floats
@@ -110,24 +111,28 @@ def weigh_evidence(past: Rows) -> MeltEvidence:
     top_share = _mean(night["top_share"], hours)
     crest = _mean(_ratio(night["power_max_kw"], level_kw), hours)
     rhythm = np.sqrt(ramp(peak, 0.10, 0.45) * ramp(peak - trough, 0.40, 1.00))
-    several = ramp(cycle_count, 3.0, 8.0)
+    several = ramp(cycle_count, 4.0, 10.0)
     quantum = ramp(kwh_spread, 0.40, 0.12) * several
     tempo = ramp(minutes_spread, 0.30, 0.10) * several
     depth = ramp(dip_depth, 0.12, 0.45)
     filling = ramp(filled, 0.22, 0.45)
     repeats = np.where(np.isfinite(rim_spread), ramp(rim_spread, 0.09, 0.03), 1.0)
-    no_peaks = ramp(crest, 1.50, 1.20)
+    no_peaks = ramp(crest, 1.38, 1.15)
     flat_top = np.minimum(repeats, ramp(top_share, 0.25, 0.45)) * no_peaks
     instants = ramp(snapshot, 0.05, 0.20)
-    circle = ramp(_mean(night["q_top_slope"], hours), 0.10, -0.20)
+    q_top_slope = _mean(night["q_top_slope"], hours)
+    circle = ramp(q_top_slope, 0.10, -0.20)
     regularity = np.maximum(quantum, tempo)
-    quarter_score = rhythm * depth * filling * flat_top * (0.3 + 0.7 * regularity)
+    quarter_score = rhythm * depth * filling * flat_top * (0.2 + 0.8 * regularity)
     regular = ramp(heat_kwh_cv, 0.30, 0.12) * ramp(heat_period_spread, 0.35, 0.15)
     heat_count = heats.sum(axis=1)
+    heats_a_night = heat_count / np.maximum((heats > 0.0).sum(axis=1), 1)
     heat_score = (
         regular
-        * ramp(heat_count, 2.0, 6.0)
+        * ramp(heat_count, 3.0, 8.0)
+        * ramp(heats_a_night, 1.2, 2.5)
         * no_peaks
+        * ramp(top_share, 0.15, 0.35)
         * ramp(heat_minutes, 22.0, 32.0)
         * ramp(gap_minutes, 50.0, 35.0)
         * ramp(plateau_cv, 0.20, 0.10)
@@ -161,6 +166,7 @@ def weigh_evidence(past: Rows) -> MeltEvidence:
         dip_depth=dip_depth,
         snapshot_rms=snapshot,
         circle_nats=nats,
+        q_top_slope=q_top_slope,
         circle_pm_kw=_mean(night["circle_pm_kw"], hours),
         heats=heat_count,
         heat_minutes=heat_minutes,

@@ -29,12 +29,17 @@ class NightSeries:
     """Power of n meters over one night, (n, s) float32 kW on a grid of `grid_s` seconds; NaN where unknown.
 
     `mean_kw` is the interval mean: from registers, else reported means, else instants (`from_instants` (n,) says for
-    whom; nothing is mixed within a meter). `snapshot_kw` and `snapshot_kvar` are the instants at the end of each
-    slot, None where no meter reports them. `fine_kw` (n, s_fine) is the native series of a cadence of at most two
-    minutes, else None. `quarter` tells whether the grid is the quarter hour that the cycle features need.
+    whom; nothing is mixed within a meter); `ordered_kw` is the same sorted along the night, NaN last, and `count` (n,)
+    what is known. `resets` (n,) counts falls of the import register. `snapshot_kw` and `snapshot_kvar` are the
+    instants at the end of each slot, None where no meter reports them. `fine_kw` (n, s_fine) is the native series of a
+    cadence of at most two minutes, else None. `quarter` tells whether the grid is the quarter hour that the cycle
+    features need.
     """
 
     mean_kw: Floats
+    ordered_kw: Floats
+    count: NDArray[np.intp]
+    resets: NDArray[np.intp]
     from_instants: NDArray[np.bool_]
     snapshot_kw: Floats | None
     snapshot_kvar: Floats | None
@@ -51,22 +56,28 @@ def night_series(window: Window, rows: slice) -> NightSeries:
     """The series of some meters of a window."""
     snapshot_kw = _instants(window, "p_kw", rows)
     reported_kw = _instants(window, "p_mean_kw", rows)
-    metered_kw = _metered_kw(window, rows, snapshot_kw)
+    metered_kw, resets = _metered_kw(window, rows)
     shape = (len(window.meters[rows]), window.n_slots)
     mean_kw, from_instants = _first_with_data(shape, metered_kw, reported_kw, snapshot_kw)
     fine_kw: Floats | None = None
     if window.interval_s <= FINE_S:
         fine_kw, _ = _first_with_data(shape, reported_kw, snapshot_kw, metered_kw)
     kvar = _instants(window, "q_kvar", rows)
-    grid_s = max(QUARTER_S, window.interval_s)
+    if snapshot_kw is not None:
+        snapshot_kw = _at_quarters(snapshot_kw, window.interval_s)
+    power_kw = to_quarters(mean_kw, window.interval_s)
+    power_kw, ordered_kw, count = _without_foreign(power_kw, snapshot_kw)
     return NightSeries(
-        mean_kw=to_quarters(mean_kw, window.interval_s),
+        mean_kw=power_kw,
+        ordered_kw=ordered_kw,
+        count=count,
+        resets=resets,
         from_instants=from_instants,
-        snapshot_kw=None if snapshot_kw is None else _at_quarters(snapshot_kw, window.interval_s),
+        snapshot_kw=snapshot_kw,
         snapshot_kvar=None if kvar is None else _at_quarters(kvar, window.interval_s),
         fine_kw=fine_kw,
         fine_s=window.interval_s,
-        grid_s=grid_s,
+        grid_s=max(QUARTER_S, window.interval_s),
     )
 
 
@@ -103,57 +114,71 @@ def _instants(window: Window, channel: str, rows: slice) -> Floats | None:
     return None if values is None else values[rows]
 
 
-def _metered_kw(window: Window, rows: slice, snapshot_kw: Floats | None) -> Floats | None:
+def _metered_kw(window: Window, rows: slice) -> tuple[Floats | None, NDArray[np.intp]]:
     imported = window.registers.get("e_imp_kwh")
     if imported is None:
-        return None
-    energy_kwh, _ = interval_energy_kwh(imported[rows], window.interval_s)
+        return None, np.zeros(len(window.meters[rows]), dtype=np.intp)
+    energy_kwh, reset = interval_energy_kwh(imported[rows], window.interval_s)
     exported = window.registers.get("e_exp_kwh")
     if exported is not None:
         back_kwh, _ = interval_energy_kwh(exported[rows], window.interval_s)
-        np.nan_to_num(back_kwh, copy=False)
-        energy_kwh = energy_kwh - back_kwh
-    power_kw = energy_kwh * np.float32(3600.0 / window.interval_s)
-    power_kw = _without_jumps(power_kw)
-    return power_kw if snapshot_kw is None else _without_frozen(power_kw, snapshot_kw)
+        energy_kwh -= np.nan_to_num(back_kwh)
+    energy_kwh *= np.float32(3600.0 / window.interval_s)
+    return energy_kwh, reset.sum(axis=1)
 
 
-def _without_jumps(power_kw: Floats) -> Floats:
-    """NaN where one interval holds what cannot be its own energy.
+def _without_foreign(power_kw: Floats, snapshot_kw: Floats | None) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """The series without slots that hold what cannot be their own power, the same in order, and what is left.
 
-    Such an interval exceeds every other one twentyfold (a replaced meter), or by half after two intervals without any
-    energy (a register that stood still and caught up).
+    NaN become: a slot twenty times any other (a replaced meter, a lone spike); one that exceeds every other by half
+    after two slots without any energy (a register that stood still and caught up); and slots without energy, two or
+    more in a row, in which the meter itself reports load, with the one that follows (the same, seen from inside).
     """
-    if power_kw.shape[1] < 4:
-        return power_kw
-    largest = np.fmax.reduce(power_kw, axis=1, initial=0.0)
-    top = power_kw == largest[:, None]
-    rest = np.where(top, np.float32(0.0), power_kw)
-    second = np.fmax.reduce(rest, axis=1, initial=0.0)
-    replaced = (largest > _JUMP_TIMES * second) & (largest > _JUMP_FLOOR_KW)
-    ahead = largest > _CATCH_UP_TIMES * second
-    if not bool((ahead | replaced).any()):
-        return power_kw
+    ordered = np.sort(power_kw, axis=1)
+    count = np.isfinite(power_kw).sum(axis=1)
+    if power_kw.shape[1] < 4 or not len(power_kw):
+        return power_kw, ordered, count
+    row = np.arange(len(power_kw))
+    largest, second = ordered[row, np.maximum(count - 1, 0)], ordered[row, np.maximum(count - 2, 0)]
+    idle = ordered[:, 1] == 0.0
+    jumps = ((largest > _JUMP_TIMES * second) & (largest > _JUMP_FLOOR_KW)) | (
+        idle & (largest > _CATCH_UP_TIMES * second)
+    )
+    doubtful = np.flatnonzero(jumps | (idle & (snapshot_kw is not None)))
+    if not len(doubtful):
+        return power_kw, ordered, count
+    part = power_kw[doubtful]
+    foreign = _jumps(part, largest[doubtful][:, None], second[doubtful][:, None])
+    if snapshot_kw is not None:
+        foreign |= _frozen(part, snapshot_kw[doubtful])
+    changed = foreign.any(axis=1)
+    if bool(changed.any()):
+        doubtful, part = doubtful[changed], np.where(foreign, np.float32(np.nan), part)[changed]
+        power_kw = power_kw.copy()
+        power_kw[doubtful] = part
+        ordered[doubtful] = np.sort(part, axis=1)
+        count[doubtful] = np.isfinite(part).sum(axis=1)
+    return power_kw, ordered, count
+
+
+def _jumps(power_kw: Floats, largest: Floats, second: Floats) -> NDArray[np.bool_]:
+    top = power_kw == largest
     still = np.zeros_like(top)
     still[:, 2:] = (power_kw[:, 1:-1] == 0.0) & (power_kw[:, :-2] == 0.0)
-    foreign = top & (replaced[:, None] | (ahead[:, None] & still))
-    return np.where(foreign, np.float32(np.nan), power_kw)
+    replaced = (largest > _JUMP_TIMES * second) & (largest > _JUMP_FLOOR_KW)
+    return np.asarray(top & (replaced | ((largest > _CATCH_UP_TIMES * second) & still)))
 
 
-def _without_frozen(power_kw: Floats, snapshot_kw: Floats) -> Floats:
-    """NaN where a register stands still while the meter reports load, and in the slot where it catches up."""
-    idle = power_kw == 0.0
-    if not bool(idle.any()):
-        return power_kw
+def _frozen(power_kw: Floats, snapshot_kw: Floats) -> NDArray[np.bool_]:
     largest = np.fmax.reduce(snapshot_kw, axis=1, initial=0.0)[:, None]
-    frozen = idle & (snapshot_kw > _FROZEN_SHARE * largest) & (snapshot_kw > 1.0)
+    frozen = (power_kw == 0.0) & (snapshot_kw > _FROZEN_SHARE * largest) & (snapshot_kw > 1.0)
     lasting = np.zeros_like(frozen)
     pair = frozen[:, 1:] & frozen[:, :-1]
     lasting[:, 1:] |= pair
     lasting[:, :-1] |= pair
     caught_up = np.zeros_like(lasting)
     caught_up[:, 1:] = lasting[:, :-1] & ~frozen[:, 1:]
-    return np.where(lasting | caught_up, np.float32(np.nan), power_kw)
+    return np.asarray(lasting | caught_up)
 
 
 def _first_with_data(shape: tuple[int, int], *candidates: Floats | None) -> tuple[Floats, NDArray[np.bool_]]:
@@ -162,12 +187,17 @@ def _first_with_data(shape: tuple[int, int], *candidates: Floats | None) -> tupl
     The candidates are alternatives of one meter, never merged slot by slot.
     """
     offered = [c for c in candidates if c is not None]
-    if not offered:
-        return np.full(shape, np.nan, dtype=np.float32), np.zeros(shape[0], dtype=np.bool_)
     last_offered = candidates[-1] is not None
-    counts = np.stack([np.isfinite(c).sum(axis=1) for c in offered])
-    enough = counts >= _ENOUGH_OF_A_ROW * shape[1]
-    choice = np.where(enough.any(axis=0), enough.argmax(axis=0), counts.argmax(axis=0))
+    never = np.zeros(shape[0], dtype=np.bool_)
+    if not offered:
+        return np.full(shape, np.nan, dtype=np.float32), never
+    enough = _ENOUGH_OF_A_ROW * shape[1]
+    first_count = np.isfinite(offered[0]).sum(axis=1)
+    if len(offered) > 1 and bool((first_count >= enough).all()):
+        return offered[0], never
+    counts = np.stack([first_count, *(np.isfinite(c).sum(axis=1) for c in offered[1:])])
+    covers = counts >= enough
+    choice = np.where(covers.any(axis=0), covers.argmax(axis=0), counts.argmax(axis=0))
     chosen = offered[0]
     for position in range(1, len(offered)):
         mine = choice == position

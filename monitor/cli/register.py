@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -16,6 +18,9 @@ from rich.text import Text
 from models.domain.clock import SystemClock
 from models.domain.register import RegisterRows
 from monitor.supervise import ExitCode
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
 
 SHOWN_FAULTS = 200
 """Faults a table shows unless all are asked for."""
@@ -132,8 +137,7 @@ def import_(
 def _store(state: Path, rows: RegisterRows, *, allow_empty: bool) -> tuple[str, RegisterRows | None]:
     """Keep the rows under the directory's lock; (version, the rows in force before)."""
     from monitor.config_sections import LogSettings
-    from monitor.desk.database import DeskError, SchemaTooNew
-    from monitor.desk.registers import latest_register, store_register
+    from monitor.desk.database import DeskError, SchemaTooNew, open_desk
     from monitor.logs import configure_logging
     from monitor.storage import StateLock, StoreLocked
 
@@ -146,17 +150,58 @@ def _store(state: Path, rows: RegisterRows, *, allow_empty: bool) -> tuple[str, 
     except OSError as error:
         fail(f"{state}: {error.strerror or error}. Name a directory this user may write.", ExitCode.CANNOT_CREATE)
     try:
-        before = latest_register(state)
-        if before is not None and before[1] != RegisterRows() == rows and not allow_empty:
-            fail("the register is empty and the one in force is not; --allow-empty replaces it", ExitCode.DATA)
-        version = store_register(state, rows, SystemClock().wall_ms())
+        with _disposed(open_desk(state)) as engine, engine.begin() as connection:
+            return _replace(connection, rows, allow_empty=allow_empty)
     except SchemaTooNew as error:
         fail(str(error), ExitCode.CONFIG)
     except DeskError as error:
         fail(str(error), ExitCode.IO)
     finally:
         lock.release()
-    return version, None if before is None else before[1]
+
+
+def _replace(connection: Connection, rows: RegisterRows, *, allow_empty: bool) -> tuple[str, RegisterRows | None]:
+    from monitor.desk.database import DeskError
+    from monitor.desk.registers import newest_register, put_register
+
+    try:
+        newest = newest_register(connection)
+    except DeskError as error:
+        typer.echo(f"{error} It is replaced now.", err=True)
+        newest = None
+    before = None if newest is None else newest[1]
+    if before not in (None, RegisterRows()) and rows == RegisterRows() and not allow_empty:
+        fail("the register is empty and the one in force is not; --allow-empty replaces it", ExitCode.DATA)
+    return put_register(connection, rows, SystemClock().wall_ms()), before
+
+
+@contextlib.contextmanager
+def _disposed(engine: Engine) -> Iterator[Engine]:
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@app.command()
+def export(
+    path: Annotated[
+        Path, typer.Argument(help="A file that ends in .xlsx, or a directory for CSV files; not there yet.")
+    ],
+    state: Annotated[Path, typer.Option("--state", help="State directory: the version in force.")],
+) -> None:
+    """Write the register in force to files: to correct it there and import it again."""
+    from monitor.register.export import write_csv, write_xlsx
+
+    _, rows = _register(state, None, Encoding.UTF_8, as_json=False)
+    if path.exists():
+        fail(f"{path} is already there; name another file or directory", ExitCode.CANNOT_CREATE)
+    try:
+        written = [write_xlsx(rows, path)] if path.suffix.casefold() == ".xlsx" else write_csv(rows, path)
+    except OSError as error:
+        fail(f"{path}: {error}. Name a place this user may write.", ExitCode.CANNOT_CREATE)
+    for file in written:
+        typer.echo(file)
 
 
 @app.command()

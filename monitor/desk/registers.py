@@ -20,18 +20,16 @@ MAX_BODY_BYTES: Final = 1 << 31
 def put_register(connection: sa.Connection, rows: RegisterRows, imported_at_ms: int) -> str:
     """Keep `rows` as the newest version, within the caller's transaction, and return its version.
 
-    A version that is already there becomes the newest again. Its stamp is `imported_at_ms` (Unix ms, UTC), moved
-    past every other one where the wall clock has been set back.
+    A version that is already there becomes the newest again, its body written
+    anew. Its stamp is `imported_at_ms` (Unix ms, UTC), moved past every other one where the clock has been set back.
     """
     body = rows_to_json(rows)
     version = version_of(body)
     newest = connection.scalar(sa.select(sa.func.max(REGISTERS.c.imported_at_ms)).where(REGISTERS.c.version != version))
     stamp_ms = imported_at_ms if newest is None else max(imported_at_ms, newest + 1)
-    moved = connection.execute(
-        sa.update(REGISTERS).where(REGISTERS.c.version == version).values(imported_at_ms=stamp_ms)
-    )
-    if moved.rowcount == 0:
-        packed = zstandard.ZstdCompressor(level=6).compress(body)
+    packed = zstandard.ZstdCompressor(level=6).compress(body)
+    known = sa.update(REGISTERS).where(REGISTERS.c.version == version)
+    if connection.execute(known.values(imported_at_ms=stamp_ms, body=packed)).rowcount == 0:
         connection.execute(sa.insert(REGISTERS).values(version=version, imported_at_ms=stamp_ms, body=packed))
     return version
 
@@ -47,12 +45,6 @@ def newest_register(connection: sa.Connection) -> tuple[str, RegisterRows] | Non
         .limit(1)
     ).first()
     return None if row is None else (row.version, _unpacked(row.version, row.body))
-
-
-def register_of_version(connection: sa.Connection, version: str) -> RegisterRows | None:
-    """The rows of one version, None where the desk does not have it. Raises DeskError as `newest_register`."""
-    body = connection.scalar(sa.select(REGISTERS.c.body).where(REGISTERS.c.version == version))
-    return None if body is None else _unpacked(version, body)
 
 
 def store_register(state_dir: Path, rows: RegisterRows, imported_at_ms: int) -> str:
@@ -81,6 +73,8 @@ def latest_register(state_dir: Path) -> tuple[str, RegisterRows] | None:
 def _unpacked(version: str, packed: bytes) -> RegisterRows:
     remedy = "Keep the desk's file, and import the register again or restore a backup."
     try:
+        if zstandard.frame_content_size(packed) > MAX_BODY_BYTES:
+            raise DeskError(f"register {version[:12]} in the desk claims to unpack to too much. {remedy}")
         body = zstandard.ZstdDecompressor().decompress(packed, max_output_size=MAX_BODY_BYTES)
     except zstandard.ZstdError as error:
         raise DeskError(f"register {version[:12]} in the desk cannot be unpacked. {remedy}") from error

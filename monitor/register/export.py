@@ -39,7 +39,8 @@ def write_csv(rows: RegisterRows, directory: Path) -> list[Path]:
 def write_xlsx(rows: RegisterRows, path: Path) -> Path:
     """One workbook with a sheet each, headed by field names; text is stored as text, never as a formula (rule W6)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with xlsxwriter.Workbook(str(path), {"constant_memory": True, "strings_to_formulas": False}) as book:
+    options = {"constant_memory": True, "strings_to_formulas": False}
+    with path.open("wb") as stream, xlsxwriter.Workbook(stream, options) as book:
         for spec in SPECS.values():
             sheet = book.add_worksheet(spec.name)
             for index, column in enumerate(spec.columns):

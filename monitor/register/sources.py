@@ -32,8 +32,21 @@ GUIDE_SHEETS: Final = frozenset({"说明", "guide"})
 
 _MERGED: Final = re.compile(rb'<(?:\w+:)?mergeCell\b[^>]*?\bref="([A-Z]{1,3}[0-9]{1,7}:[A-Z]{1,3}[0-9]{1,7})"')
 _PADDED: Final = re.compile(r"0{2,}")
-_BROKEN: Final = (zipfile.BadZipFile, zlib.error, InvalidFileException, KeyError, ValueError, TypeError, SyntaxError)
-"""What openpyxl raises over files that are no workbooks or are damaged (an XML error is a SyntaxError)."""
+_BROKEN: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    InvalidFileException,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What openpyxl and zipfile raise over files that are no workbooks or are damaged; found by damaging some."""
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -135,7 +148,15 @@ def xlsx_sheets(stream: IO[bytes], file: str) -> tuple[list[RawSheet], list[Cell
 
     Raises SourceError where the file is no readable workbook. `stream` must stay open while the rows are walked.
     """
-    reader = _open_workbook(stream, file)
+    try:
+        return _workbook_sheets(_open_workbook(stream, file), file)
+    except SourceError:
+        raise
+    except _BROKEN as error:
+        raise SourceError(_unreadable_workbook(file, "", error)) from error
+
+
+def _workbook_sheets(reader: ExcelReader, file: str) -> tuple[list[RawSheet], list[CellFault]]:
     sheets: dict[str, RawSheet] = {}
     faults: list[CellFault] = []
     paths = {sheet.name: relation.target for sheet, relation in reader.parser.find_sheets()}
@@ -157,27 +178,16 @@ def xlsx_sheets(stream: IO[bytes], file: str) -> tuple[list[RawSheet], list[Cell
 
 
 def _open_workbook(stream: IO[bytes], file: str) -> ExcelReader:
-    try:
-        with zipfile.ZipFile(stream) as archive:
-            inflated = sum(entry.file_size for entry in archive.infolist())
-        if inflated > MAX_INFLATED_BYTES:
-            raise SourceError(
-                sheet_fault(
-                    file,
-                    "",
-                    Bilingual(
-                        f"the workbook unpacks to {inflated} bytes, {MAX_INFLATED_BYTES} are allowed",
-                        f"工作簿解压后为 {inflated} 字节，上限 {MAX_INFLATED_BYTES}",
-                    ),
-                    Bilingual("Use a directory of CSV files", "请改用 CSV 目录"),
-                )
-            )
-        reader = ExcelReader(stream, read_only=True, data_only=False)
-        reader.read()
-    except _BROKEN as error:
-        if isinstance(error, SourceError):
-            raise
-        raise SourceError(_unreadable_workbook(file, "", error)) from error
+    with zipfile.ZipFile(stream) as archive:
+        inflated = sum(entry.file_size for entry in archive.infolist())
+    if inflated > MAX_INFLATED_BYTES:
+        problem = Bilingual(
+            f"the workbook unpacks to {inflated} bytes, {MAX_INFLATED_BYTES} are allowed",
+            f"工作簿解压后为 {inflated} 字节，上限 {MAX_INFLATED_BYTES}",
+        )
+        raise SourceError(sheet_fault(file, "", problem, Bilingual("Use a directory of CSV files", "请改用 CSV 目录")))
+    reader = ExcelReader(stream, read_only=True, data_only=False)
+    reader.read()
     return reader
 
 

@@ -81,7 +81,7 @@ def _allowed(column: Column) -> str:
 
 
 def _write_workbook(path: Path) -> None:
-    with xlsxwriter.Workbook(str(path)) as book:
+    with path.open("wb") as stream, xlsxwriter.Workbook(stream) as book:
         formats = {
             "head": book.add_format({"bold": True, "bg_color": "#DDE8F3", "bottom": 1}),
             "needed": book.add_format({"bold": True, "bg_color": "#F6D9C9", "bottom": 1}),

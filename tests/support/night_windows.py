@@ -83,20 +83,30 @@ def judged_nights(windows: Sequence[Window], register: Register | None = None) -
 
 
 def series_windows(
-    name: str, power: NDArray[np.floating], interval_s: int, start: dt.date, more: Mapping[str, NDArray] | None = None
+    series: Mapping[str, Mapping[str, NDArray[np.floating]]], interval_s: int, start: dt.date
 ) -> list[Window]:
-    """Consecutive windows of one meter from a series that begins at noon of `start`; a register has one value more."""
+    """Consecutive windows of meters from series that begin at noon of `start`: meter -> channel -> values.
+
+    Instants and means stand at the end of their slot; a register has one value more, at the start. A channel that a
+    meter lacks is NaN. The nights are those of the shortest series.
+    """
     slots = 86400 // interval_s
+    nights = min(
+        (len(values) - (CHANNELS[name].kind is ChannelKind.REGISTER)) // slots
+        for channels in series.values()
+        for name, values in channels.items()
+    )
+    names = sorted({name for channels in series.values() for name in channels})
     windows = []
-    for night in range(len(power) // slots):
-        cut = slice(night * slots, (night + 1) * slots)
-        channels = {name: power[None, cut]}
-        if CHANNELS[name].kind is ChannelKind.REGISTER:
-            channels = {name: power[None, cut.start : cut.stop + 1]}
-        for other, values in (more or {}).items():
-            channels[other] = values[None, cut]
-        if all(v.shape[1] >= slots for v in channels.values()):
-            windows.append(window_of(channels, interval_s=interval_s, date=start + dt.timedelta(days=night)))
+    for night in range(nights):
+        stacked = {}
+        for name in names:
+            extra = int(CHANNELS[name].kind is ChannelKind.REGISTER)
+            cut = slice(night * slots, (night + 1) * slots + extra)
+            blank = np.full(slots + extra, np.nan)
+            stacked[name] = np.stack([own[name][cut] if name in own else blank for own in series.values()])
+        date = start + dt.timedelta(days=night)
+        windows.append(window_of(stacked, interval_s=interval_s, date=date, meters=tuple(series)))
     return windows
 
 
@@ -115,7 +125,7 @@ def county_windows(county: County) -> dict[int, list[Window]]:
     for cadence_s in sorted(set(interval_s.tolist())):
         mine = interval_s == cadence_s
         names = sorted(set(meter[mine].tolist()))
-        row = np.array([names.index(m) for m in meter[mine].tolist()]) if len(names) < 50 else _rows(names, meter[mine])
+        row = _rows(names, meter[mine])
         step_ms = cadence_s * 1000
         slot = (ts_ms[mine] - nights[0].start_ms) // step_ms
         total = (nights[-1].end_ms - nights[0].start_ms) // step_ms
@@ -133,7 +143,9 @@ def _rows(names: Sequence[str], meters: NDArray[np.object_]) -> NDArray[np.int64
     return np.array([position[m] for m in meters.tolist()])
 
 
-def _cut(grid: Mapping[str, NDArray[np.float64]], names: Sequence[str], night: Night, first: Night, step: int) -> Window:
+def _cut(
+    grid: Mapping[str, NDArray[np.float64]], names: Sequence[str], night: Night, first: Night, step: int
+) -> Window:
     a, b = (night.start_ms - first.start_ms) // step, (night.end_ms - first.start_ms) // step
     channels = {
         name: values[:, a : b + 1] if CHANNELS[name].kind is ChannelKind.REGISTER else values[:, a + 1 : b + 1]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import sys
 import tempfile
-from itertools import pairwise
+from collections.abc import Callable
+from itertools import pairwise, product
 from pathlib import Path
 
 import duckdb
@@ -17,7 +19,8 @@ from hypothesis import strategies as st
 
 from models.domain.channels import CHANNELS
 from monitor.history import History, HistoryRows, KnownKind
-from monitor.storage import StoreDamaged, StoreLocked
+from monitor.history_schema import as_store_error
+from monitor.storage import StoreDamaged, StoreError, StoreFatal, StoreFull, StoreLocked
 from tests.support.stores import DAY_MS, MARCH_MS, history_rows
 
 ALL = (0, 1 << 45)
@@ -87,6 +90,30 @@ def test_rows_come_back_sorted_with_null_for_what_was_not_reported(tmp_path: Pat
     assert history.read(2, 9).num_rows == 1
     assert history.read(0, 9, interval_s=60).num_rows == 0
     assert history.read(0, 9, meters=[]).num_rows == 0
+    history.close()
+
+
+def test_every_question_may_follow_every_other(tmp_path: Path) -> None:
+    history = History.open(tmp_path)
+    rows = history_rows([("m", MARCH_MS + k * DAY_MS) for k in range(3)])
+    history.append(rows, 1)
+    history.seal(MARCH_MS + 2 * DAY_MS, after_days=1)
+    night = dt.date(2026, 3, 2)
+    history.write_features(night, 900, 1, ["m"], {"load": np.ones(1, dtype=np.float32)})
+    questions: list[Callable[[], object]] = [
+        history.span,
+        history.newest,
+        lambda: history.read(*ALL),
+        lambda: next(history.scan(*ALL)),
+        lambda: history.classify_old(rows),
+        lambda: history.read_features([night], 900, 1, ["m"]),
+        lambda: history.append(rows, 1),
+        lambda: history.seal(MARCH_MS, after_days=1),
+        history.verify_sealed,
+    ]
+    for first, second in product(questions, questions):
+        first()
+        second()
     history.close()
 
 
@@ -227,3 +254,19 @@ def test_a_file_that_is_not_a_history_is_named_and_left_alone(tmp_path: Path) ->
         History.open(tmp_path)
     assert damaged.value.path == path
     assert path.read_bytes() == b"not a history" * 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Failed to commit: Could not write file: No space left on device", StoreFull),
+        ("Could not write file: Read-only file system", StoreFull),
+        ("Could not set lock on file: Conflicting lock is held in python (PID 4711)", StoreLocked),
+        ("Could not fsync file: Input/output error", StoreFatal),
+    ],
+)
+def test_a_failing_disk_has_a_name_whichever_class_of_error_duckdb_takes(
+    tmp_path: Path, text: str, kind: type[StoreError]
+) -> None:
+    for error in (duckdb.IOException(text), duckdb.TransactionException(text), duckdb.FatalException(text)):
+        assert type(as_store_error(tmp_path, error)) is kind

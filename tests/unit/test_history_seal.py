@@ -11,7 +11,6 @@ import pytest
 
 import monitor.history_seal
 from monitor.history import History
-from monitor.history_seal import verify_parts
 from monitor.storage import StoreDamaged
 from tests.support.stores import DAY_MS, MARCH_MS, history_rows
 
@@ -52,7 +51,7 @@ def test_a_sealed_file_speaks_for_itself(tmp_path: Path) -> None:
     assert history._connection.execute("SELECT rows, bytes, sha256 FROM part").fetchall() == [
         (24, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
     ]
-    assert verify_parts(history._connection, tmp_path) == 1
+    assert history.verify_sealed() == 1
     history.close()
 
 
@@ -130,7 +129,7 @@ def test_a_missing_or_shortened_sealed_file_stops_the_start_and_a_changed_one_is
     original = path.read_bytes()
     path.write_bytes(original[:100] + bytes([original[100] ^ 1]) + original[101:])
     with pytest.raises(StoreDamaged) as damaged:
-        verify_parts(history._connection, tmp_path)
+        history.verify_sealed()
     assert damaged.value.path == path
     history.close()
     path.write_bytes(original[:-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import sqlite3
+import struct
 import tempfile
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from hypothesis import strategies as st
 
 from models.domain.clock import ManualClock
 from models.domain.readings import RawMessage, Rejection, RejectReason
-from monitor.journal import Journal, JournalEntry
+from monitor.journal import Journal, JournalEntry, list_quarantine
 from monitor.journal_body import KEPT_PAYLOAD_BYTES
 from monitor.journal_check import TAIL_RECORDS, verify_journal
 from monitor.journal_schema import USER_VERSION
-from monitor.storage import StoreDamaged, StoreFull, StoreLocked, StoreNewer
+from monitor.storage import StoreDamaged, StoreFatal, StoreFull, StoreLocked, StoreNewer
 from tests.support.stores import MARCH_MS, message
 
 APRIL_MS = MARCH_MS + 31 * 86_400_000
@@ -184,17 +185,69 @@ def three_records(state_dir: Path) -> Path:
         pytest.param("UPDATE segment SET previous_digest = randomblob(32)", id="segment_link"),
     ],
 )
-def test_a_changed_record_is_found_by_start_verify_and_read(tmp_path: Path, change: str) -> None:
+def test_a_changed_record_is_found_and_its_file_kept_while_a_fresh_one_goes_on(tmp_path: Path, change: str) -> None:
     path = three_records(tmp_path)
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA foreign_keys=OFF")
         connection.execute(change)
     connection.close()
-    with pytest.raises(StoreDamaged):
+    damaged = path.read_bytes()
+    with pytest.raises(StoreDamaged) as found:
         verify_journal(tmp_path)
-    with pytest.raises(StoreDamaged) as damaged:
-        Journal.open(tmp_path, ManualClock(MARCH_MS))
-    assert damaged.value.path == path
+    assert found.value.path == path
+    journal = Journal.open(tmp_path, ManualClock(MARCH_MS))
+    kept = tmp_path / "damaged-journal-202603.sqlite"
+    assert kept.read_bytes() == damaged
+    assert kept.stat().st_mode & 0o777 == 0o400
+    assert journal.head >= 3
+    seq = journal.commit([message(b"after")], [Rejection(0, RejectReason.PARSE, "")])
+    assert [(entry.seq, entry.messages[0].payload) for entry in entries(journal)] == [(seq, b"after")]
+    assert [entry["id"] for entry in list_quarantine(tmp_path)] == [4]
+    journal.close()
+    journal = Journal.open(tmp_path, ManualClock(MARCH_MS))
+    assert journal.head == seq
+    journal.close()
+    assert verify_journal(tmp_path) == 1
+
+
+def test_damage_this_month_leaves_the_months_before_readable(tmp_path: Path) -> None:
+    clock = ManualClock(MARCH_MS)
+    journal = Journal.open(tmp_path, clock)
+    journal.commit([message(b"march")], [])
+    clock.set_wall_ms(APRIL_MS)
+    journal.commit([message(b"april")], [])
+    journal.close()
+    for round_number in range(2):
+        newest = max(tmp_path.glob("journal-202604*.sqlite"))
+        newest.write_bytes(newest.read_bytes()[:5000])
+        journal = Journal.open(tmp_path, clock)
+        journal.commit([message(b"again %d" % round_number)], [])
+        journal.close()
+    assert len(list(tmp_path.glob("damaged-*.sqlite"))) == 2
+    journal = Journal.open(tmp_path, clock)
+    assert [entry.messages[0].payload for entry in entries(journal)] == [b"march", b"again 1"]
+    journal.close()
+    assert verify_journal(tmp_path) == 2
+
+
+def test_numbers_the_derived_stores_have_seen_are_never_given_out_again(tmp_path: Path) -> None:
+    clock = ManualClock(MARCH_MS)
+    three_records(tmp_path)
+    journal = Journal.open(tmp_path, clock, applied=3)
+    assert (journal.head, journal.tick(MARCH_MS)) == (3, 4)
+    journal.close()
+    journal = Journal.open(tmp_path, clock, applied=10)
+    assert journal.head == 10
+    assert journal.commit([message(b"after the cut")], []) == 11
+    journal.close()
+    assert (tmp_path / "journal-202603-2.sqlite").exists()
+    clock.set_wall_ms(APRIL_MS)
+    journal = Journal.open(tmp_path, clock, applied=11)
+    assert journal.commit([message(b"april")], []) == 12
+    assert [entry.seq for entry in entries(journal)] == [1, 2, 3, 4, 11, 12]
+    assert [entry.seq for entry in entries(journal, 6)] == [11, 12]
+    journal.close()
+    assert verify_journal(tmp_path) == 6
 
 
 def test_a_changed_quarantine_entry_is_found(tmp_path: Path) -> None:
@@ -214,18 +267,20 @@ def test_every_single_changed_byte_of_the_file_is_noticed_or_harmless(tmp_path: 
     journal.close()
     rng = random.Random(4)
     noticed = 0
-    for position in rng.sample(range(len(original)), 150):
+    for position in rng.sample(range(len(original)), 120):
         changed = bytearray(original)
         changed[position] ^= 1 << rng.randrange(8)
-        for leftover in tmp_path.glob("journal-202603.sqlite-*"):
-            leftover.unlink()
+        for leftover in (*tmp_path.glob("*.sqlite*"), tmp_path / "journal-202603.new"):
+            leftover.unlink(missing_ok=True)
         path.write_bytes(changed)
         try:
             journal = Journal.open(tmp_path, ManualClock(MARCH_MS))
-        except (StoreDamaged, StoreNewer):
+        except StoreNewer:
             noticed += 1
             continue
-        assert entries(journal) == expected
+        aside = list(tmp_path.glob("damaged-*.sqlite"))
+        noticed += len(aside)
+        assert entries(journal) == ([] if aside else expected)
         journal.close()
     assert noticed > 0
 
@@ -281,4 +336,26 @@ def test_a_full_disk_loses_nothing_and_writing_resumes(tmp_path: Path) -> None:
     assert journal.commit(big, refused) == 2
     assert [len(entry.messages[0].payload) for entry in entries(journal)] == [6, 200_000]
     assert verify_journal(tmp_path) == 2
+    journal.close()
+
+
+def test_a_number_beyond_63_bits_never_reaches_the_store(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, ManualClock(MARCH_MS))
+    with pytest.raises(struct.error):
+        journal.tick(1 << 63)
+    assert journal.tick(MARCH_MS) == 1
+    journal.close()
+
+
+def test_after_an_interruption_in_the_middle_of_a_record_only_a_restart_helps(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, ManualClock(MARCH_MS))
+    journal.commit([message(b"before")], [])
+    with pytest.raises(OverflowError):
+        journal.commit([message(received_ms=1 << 63)], [Rejection(0, RejectReason.PARSE, "")])
+    with pytest.raises(StoreFatal):
+        journal.tick(MARCH_MS)
+    journal.close()
+    journal = Journal.open(tmp_path, ManualClock(MARCH_MS))
+    assert [entry.messages[0].payload for entry in entries(journal)] == [b"before"]
+    assert journal.commit([message(b"after")], []) == 2
     journal.close()

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from connectors.mqtt import MqttEvents
 from models.domain.clock import ManualClock
 from monitor.link import LinkWatch
-from monitor.metrics import GapCause, Metrics
+from monitor.metrics import Metrics
 from monitor.supervise import State, Supervisor
 
 
@@ -22,8 +22,7 @@ class Link:
         self.supervisor = Supervisor(ManualClock())
         for state in (State.RECOVER, State.CATCH_UP, State.RUN):
             self.supervisor.advance(state)
-        self.gaps: list[GapCause] = []
-        self.watch: MqttEvents = LinkWatch(self.metrics, self.supervisor, self.gaps.append)
+        self.watch: MqttEvents = LinkWatch(self.metrics, self.supervisor)
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(f"gridwarden_{name}", labels)
@@ -53,7 +52,6 @@ def test_a_disconnect_of_our_own_while_draining_is_no_failure() -> None:
 def test_a_lost_session_is_a_gap() -> None:
     link = Link()
     link.watch.session_lost()
-    assert link.gaps == [GapCause.SESSION_LOST]
     assert link.value("gaps_total", cause="session_lost") == 1
 
 

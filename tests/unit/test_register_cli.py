@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import openpyxl
 import pytest
+import sqlalchemy as sa
 from typer.testing import CliRunner, Result
 
 from monitor.cli.main import app
+from monitor.desk.database import open_desk
 from monitor.desk.registers import latest_register
+from monitor.desk.schema import REGISTERS
 from monitor.storage import StateLock
 from tests.support.register_files import USCC, save_csv, save_xlsx, sheets_with, spoilt
 
@@ -109,10 +113,53 @@ def test_the_files_of_a_running_daemon_are_not_touched(tmp_path: Path) -> None:
     assert latest_register(tmp_path) is None
 
 
+def test_a_damaged_register_can_be_replaced_by_importing_it_again(tmp_path: Path) -> None:
+    path = save_csv(sheets_with(), tmp_path / "r")
+    call("register", "import", path, "--state", tmp_path / "state")
+    engine = open_desk(tmp_path / "state")
+    with engine.begin() as connection:
+        connection.execute(sa.update(REGISTERS).values(body=b"not it"))
+    engine.dispose()
+    assert call("register", "show", "--state", tmp_path / "state").exit_code == 74
+    again = call("register", "import", path, "--state", tmp_path / "state")
+    assert again.exit_code == 0
+    assert "cannot be unpacked" in again.stderr
+    assert call("register", "show", "--state", tmp_path / "state").exit_code == 0
+
+
 def test_nothing_to_read_is_exit_code_66(tmp_path: Path) -> None:
     assert call("register", "import", tmp_path / "no.xlsx", "--state", tmp_path).exit_code == 66
     assert call("register", "show", "--state", tmp_path).exit_code == 66
     assert call("register", "show", "--register", tmp_path / "no.xlsx").exit_code == 66
+
+
+@pytest.mark.parametrize("name", ["out.xlsx", "out"])
+def test_what_is_exported_is_the_same_version_when_imported_again(tmp_path: Path, name: str) -> None:
+    state = tmp_path / "state"
+    sheets = spoilt("enterprises", "name", "'=HYPERLINK(1)")
+    call("register", "import", save_csv(sheets, tmp_path / "r"), "--state", state)
+    assert call("register", "export", tmp_path / name, "--state", state).exit_code == 0
+    again = json.loads(call("register", "import", tmp_path / name, "--state", state, "--json").stdout)
+    assert again["changes"] == {}
+    assert call("register", "export", tmp_path / name, "--state", state).exit_code == 73
+
+
+@pytest.mark.parametrize("name", ["file/out.xlsx", "file/out"])
+def test_a_place_that_cannot_be_written_is_exit_code_73(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("x")
+    call("register", "import", save_csv(sheets_with(), tmp_path / "r"), "--state", tmp_path / "state")
+    assert call("register", "export", tmp_path / name, "--state", tmp_path / "state").exit_code == 73
+    assert call("register", "template", tmp_path / name).exit_code == 73
+
+
+def test_text_that_looks_like_a_formula_is_exported_as_text(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    call("register", "import", save_csv(spoilt("enterprises", "name", "'=1+1"), tmp_path / "r"), "--state", state)
+    call("register", "export", tmp_path / "out", "--state", state)
+    assert ",'=1+1," in (tmp_path / "out" / "enterprises.csv").read_text(encoding="utf-8-sig")
+    call("register", "export", tmp_path / "out.xlsx", "--state", state)
+    cell = openpyxl.load_workbook(tmp_path / "out.xlsx")["enterprises"]["B2"]
+    assert (cell.value, cell.data_type) == ("'=1+1", "s")
 
 
 @pytest.mark.parametrize("subject", [("--meter", "0330124001"), ("--site", "S1"), ("--uscc", USCC.lower())])

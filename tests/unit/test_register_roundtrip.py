@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.domain.codes import trade_section, uscc_check_character, uscc_is_valid
+from models.domain.codes import trade_section, uscc_check_character, uscc_has_shape
 from models.domain.readings import CADENCES_S
 from models.domain.register import (
     SHEETS,
@@ -217,14 +217,18 @@ def test_every_field_of_every_row_type_has_a_column_and_the_other_way_round() ->
     ],
 )
 def test_credit_codes(code: str, valid: bool) -> None:
-    assert uscc_is_valid(code) is valid
+    assert is_valid(code) is valid
+
+
+def is_valid(code: str) -> bool:
+    return uscc_has_shape(code) and uscc_check_character(code[:17]) == code[17]
 
 
 @given(st.integers(0, 10**9 - 1), st.integers(0, 16), st.sampled_from("0123456789"))
 def test_one_wrong_digit_never_passes(number: int, place: int, digit: str) -> None:
     code = _uscc(number)
     wrong = code[:place] + digit + code[place + 1 :]
-    assert uscc_is_valid(wrong) is (wrong == code)
+    assert is_valid(wrong) is (wrong == code)
 
 
 @pytest.mark.parametrize(

@@ -36,14 +36,13 @@ def test_what_is_not_rfc3339_with_an_offset_is_no_stamp(text: str) -> None:
 
 
 @given(
-    st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2099, 12, 31)),
+    st.integers(0, 4_000_000_000_000_000),
     st.integers(-14 * 60, 14 * 60).map(lambda minutes: dt.timezone(dt.timedelta(minutes=minutes))),
 )
-def test_a_stamp_means_the_same_moment_whatever_its_offset(moment: dt.datetime, zone: dt.timezone) -> None:
-    aware = moment.replace(tzinfo=zone)
-    expected = (aware - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)
-    assert rfc3339_ms(aware.isoformat()) == expected
-    assert rfc3339_ms(aware.astimezone(dt.UTC).isoformat().replace("+00:00", "z").replace("T", " ")) == expected
+def test_a_stamp_means_the_same_moment_whatever_its_offset(micros: int, zone: dt.timezone) -> None:
+    moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=micros)
+    assert rfc3339_ms(moment.astimezone(zone).isoformat()) == micros // 1000
+    assert rfc3339_ms(moment.isoformat().replace("+00:00", "z").replace("T", " ")) == micros // 1000
 
 
 def test_stamps_and_integers_mix_and_faults_name_their_position() -> None:
