@@ -130,9 +130,7 @@ def _arrival(block: Block) -> NDArray[np.int64]:
 
 def _part(block: Block, positions: NDArray[np.intp]) -> Block:
     index = pa.array(positions)
-    return Block(
-        block.table.take(index), block.number[positions], block.unfit[positions], block.original.take(index)
-    )
+    return Block(block.table.take(index), block.number[positions], block.unfit[positions], block.original.take(index))
 
 
 def _slices(file: Path, block: Block, received_ms: int) -> Iterator[FileSlice]:

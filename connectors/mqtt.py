@@ -137,9 +137,7 @@ class MqttSource:
         """Acknowledge committed messages, in this order; those of an earlier connection are passed over (rule D2)."""
         generation = self.generation
         pack = _PUBACK.pack
-        acks = b"".join(
-            [pack(_PUBACK_HEAD, m.mid) for m in messages if m.generation == generation and m.qos]
-        )
+        acks = b"".join([pack(_PUBACK_HEAD, m.mid) for m in messages if m.generation == generation and m.qos])
         if acks:
             self._acks.append((generation, acks))
             self._wake()
@@ -405,12 +403,12 @@ class MqttSource:
         try:
             name, adapter, publisher = self._routes.get(topic) or self._route(topic)
             wall_ms = self._clock.wall_ms()
-            raw = RawMessage(
-                name, payload, wall_ms, publisher, adapter, qos, retain, dup, expiry, self.generation, mid
-            )
+            raw = RawMessage(name, payload, wall_ms, publisher, adapter, qos, retain, dup, expiry, self.generation, mid)
         except BaseException:
             log.exception("a message could not be wrapped; it goes to quarantine")
-            raw = RawMessage("", payload, 0, "", UNREADABLE, qos=qos, generation=self.generation, mid=mid)
+            raw = RawMessage(
+                "", payload, self._clock.wall_ms(), "", UNREADABLE, qos=qos, generation=self.generation, mid=mid
+            )
         try:
             taken = self._queue.put(raw)
         except BaseException:

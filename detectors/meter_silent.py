@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.base import Context
 from models.domain.channels import CHANNELS
@@ -35,7 +36,7 @@ class MeterSilent:
         statuses: list[Status] = []
         findings: list[Finding] = []
         for i in range(n):
-            status = self._status(bool(silent[i]), int(run[i]), alive=bool(context.feed_alive[i]))
+            status = self._status(int(run[i]), alive=bool(context.feed_alive[i]))
             statuses.append(status)
             if status is Status.SUSPECT:
                 findings.append(self._finding(window, i, int(run[i]), float(score[i])))
@@ -48,8 +49,8 @@ class MeterSilent:
             findings=tuple(findings),
         )
 
-    def _status(self, silent: bool, run: int, *, alive: bool) -> Status:  # noqa: FBT001 - two plain facts
-        if not silent:
+    def _status(self, run: int, *, alive: bool) -> Status:
+        if run == 0:
             return Status.CLEAR
         if not alive:
             return Status.INHIBITED
@@ -76,19 +77,16 @@ class MeterSilent:
         )
 
 
-_ANY_FLAG: Final = 0
-
-
-def _heard(window: Window) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    heard = (window.flags != _ANY_FLAG).any(axis=1)
+def _heard(window: Window) -> NDArray[np.bool_]:
+    heard: NDArray[np.bool_] = (window.flags != 0).any(axis=1)
     for values in window.instants.values():
         heard = heard | np.isfinite(values).any(axis=1)
     for registers in window.registers.values():
         heard = heard | np.isfinite(registers[:, 1:]).any(axis=1)
-    return np.asarray(heard, dtype=np.bool_)
+    return heard
 
 
-def _silent_nights(context: Context, n: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _silent_nights(context: Context, n: int) -> NDArray[np.int64]:
     """Nights in a row, the last one included, whose feature row says that nothing was covered."""
     coverage = context.past.values.get("coverage")
     run = np.ones(n, dtype=np.int64)

@@ -103,7 +103,7 @@ class Agenda:
         if self._looked.get(feed, 0) >= look:
             return None
         self._looked[feed] = look
-        return Job(feed, night, keys, provisional=True)
+        return Job(feed, night, keys, until_ms=look)
 
     def _mark(self, feed: Feed, closed: dt.date, keys: Keys) -> None:
         mine = self._closed_of.setdefault(feed[1], np.full(self._n_meters, _NEVER, dtype=np.int64))

@@ -50,13 +50,17 @@ _NONE: Final = np.zeros(0, dtype=np.int32)
 class Job:
     """One night of one feed to judge: all of its meters (`keys` None), or those that got late readings.
 
-    A `provisional` job runs before the night is over, over the detectors that can say something then.
+    A provisional job runs before the night is over, up to `until_ms`, over the detectors that can say something then.
     """
 
     feed: Feed
     night: Night
     keys: Keys | None = None
-    provisional: bool = False
+    until_ms: int | None = None
+
+    @property
+    def provisional(self) -> bool:
+        return self.until_ms is not None
 
 
 @dataclass
@@ -145,7 +149,8 @@ class Judge:
                 finding=finding,
                 site=sites[position[finding.meter]],
                 digest=readings_digest(window, position[finding.meter]),
-                end_ms=job.night.end_ms,
+                end_ms=job.night.end_ms if job.until_ms is None else job.until_ms,
+                provisional=job.provisional,
             )
             for judgement in judgements
             for finding in judgement.findings

@@ -31,6 +31,7 @@ class Facts:
     first_night: dt.date
     last_night: dt.date
     meters: tuple[str, ...]
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,21 @@ class Wording:
     title: Bilingual
     summary: Bilingual
     checks: tuple[Bilingual, ...]
+    limits: Bilingual
+    """The closing line: what the lead does not say."""
 
 
 LAWFUL: Final = Bilingual(
     "感应炉可能是合法设备；本线索只说明用电表现，不是结论。",
     "An induction furnace may be lawful; this lead shows load behaviour only and is not a finding against anyone.",
+)
+NO_VERDICT: Final = Bilingual(
+    "本线索只说明电表数据，不是结论。",
+    "This lead shows meter data only and is not a finding against anyone.",
+)
+PROVISIONAL: Final = Bilingual(
+    "（暂定：最后一夜尚未结束，次日中午后自动复核。）",
+    "(Provisional: the last night is not over and is judged again after the next noon.)",
 )
 
 _FURNACE: Final = Wording(
@@ -75,6 +86,7 @@ _FURNACE: Final = Wording(
             "Whether the register is out of date; where production is lawful, complete the register and the lead ends.",
         ),
     ),
+    limits=LAWFUL,
 )
 
 _SEALED: Final = Wording(
@@ -95,6 +107,7 @@ _SEALED: Final = Wording(
             "Whether the closure or power-cut order was lifted or changed and the register needs an update.",
         ),
     ),
+    limits=NO_VERDICT,
 )
 
 _SILENT: Final = Wording(
@@ -113,6 +126,7 @@ _SILENT: Final = Wording(
             "Whether power is still used on site; whether the meter was replaced or closed without an update.",
         ),
     ),
+    limits=NO_VERDICT,
 )
 
 WORDINGS: Final[Mapping[LeadKind, Wording]] = MappingProxyType(
@@ -122,10 +136,13 @@ WORDINGS: Final[Mapping[LeadKind, Wording]] = MappingProxyType(
 
 
 def summary_of(kind: LeadKind, facts: Facts) -> Bilingual:
-    """Two sentences: what was seen and what to check; then the line that a furnace may be lawful."""
+    """What was seen and what to check, whether it is provisional, and what the lead does not say."""
     wording = WORDINGS[kind]
-    return Bilingual(_filled(wording.summary.zh, facts, facts.who.zh, "、") + LAWFUL.zh,
-                     f"{_filled(wording.summary.en, facts, facts.who.en, ', ')} {LAWFUL.en}")  # fmt: skip
+    zh = _filled(wording.summary.zh, facts, facts.who.zh, "、")
+    en = _filled(wording.summary.en, facts, facts.who.en, ", ")
+    if facts.provisional:
+        zh, en = zh + PROVISIONAL.zh, f"{en} {PROVISIONAL.en}"
+    return Bilingual(zh + wording.limits.zh, f"{en} {wording.limits.en}")
 
 
 def _filled(template: str, facts: Facts, who: str, comma: str) -> str:

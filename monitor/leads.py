@@ -31,12 +31,14 @@ DEFAULT_HOLD: Final[Mapping[LeadKind, int]] = MappingProxyType(
 @dataclass(frozen=True, slots=True)
 class NightFinding:
     """A finding with what the evidence needs: the site as of that night, the SHA-256 (hex) of the readings behind it,
-    and the end of the night, Unix milliseconds."""
+    and the end of what was looked at, Unix milliseconds: the night's, or an earlier instant of a `provisional` look
+    while the night goes on."""
 
     finding: Finding
     site: str
     digest: str
     end_ms: int
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,8 @@ class Checks:
 @dataclass(frozen=True, slots=True)
 class LeadContent:
     """All that a lead says at one revision. `score`, `probability`, `reasons` and `measures` are those of the
-    strongest night; `mismatch` is the largest. `previous` is last month's lead of the same subject, if it stands.
+    strongest night; `mismatch` is the largest. `provisional`: the last night is not over and will be judged again.
+    `previous` is last month's lead of the same subject, if it stands.
     """
 
     id: str
@@ -117,7 +120,8 @@ class LeadContent:
     summary: Bilingual
     what_to_check: Checks
     end_ms: int
-    """End of the last night, Unix milliseconds: the event time of the lead."""
+    """End of what was looked at last, Unix milliseconds: the event time of the lead."""
+    provisional: bool
     versions: Mapping[str, str]
     previous: str | None = None
 
@@ -222,6 +226,7 @@ def _content(
         first_night=in_order[0].finding.night,
         last_night=newest,
         meters=meters,
+        provisional=any(item.provisional for item in used if item.finding.night == newest),
     )
     checks = WORDINGS[kind].checks
     return LeadContent(
@@ -247,6 +252,7 @@ def _content(
         summary=summary_of(kind, facts),
         what_to_check=Checks(tuple(c.zh for c in checks), tuple(c.en for c in checks)),
         end_ms=max(item.end_ms for item in used),
+        provisional=facts.provisional,
         versions={**versions, "register": register.version},
     )
 

@@ -131,9 +131,7 @@ class BatchBuilder:
         rev, found = _integers(columns.rev, len(ts_ms), "rev")
         faults += found
         keep = np.ones(len(ts_ms), dtype=np.bool_)
-        chunk = _Chunk(
-            columns.meter, ts_ms, interval_s, rev, columns.channels, columns.message, columns.row, keep
-        )
+        chunk = _Chunk(columns.meter, ts_ms, interval_s, rev, columns.channels, columns.message, columns.row, keep)
         for fault in faults:
             if keep[fault.position]:
                 keep[fault.position] = False

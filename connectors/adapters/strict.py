@@ -23,7 +23,7 @@ from models.domain.readings import RejectReason
 MAX_DEPTH: Final = 8
 MAX_FIELDS: Final = 64
 _INT64_DIGITS: Final = 20
-_STRUCTURE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_STRUCTURE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _READING_FIELDS: Final = frozenset({"meter", "ts", "interval_s", "rev", *CHANNELS})
 _ENVELOPE: Final = frozenset({"v", "sent"})
 _INTEGER_FIELDS: Final = frozenset({"ts", "interval_s", "rev"})

@@ -15,7 +15,6 @@ _FLOOR: Final = 1e-5
 """Smallest squared error, relative to p95 squared, that counts: below it the meter's resolution decides."""
 
 Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +40,21 @@ def fit_circle(power_kw: Floats, kvar: Floats, use: NDArray[np.bool_], scale_kw:
     """
     use = use & np.isfinite(power_kw) & np.isfinite(kvar)
     scale = scale_kw[:, None]
-    p = np.where(use, power_kw / scale, 0.0).astype(np.float64)
-    q = np.where(use, kvar / scale, 0.0).astype(np.float64)
-    count = use.sum(axis=1).astype(np.float64)
+    p = np.where(use, power_kw / scale, 0.0).astype(np.float32)
+    q = np.where(use, kvar / scale, 0.0).astype(np.float32)
+    count = use.sum(axis=1).astype(np.float32)
     enough = count >= FEWEST_POINTS
-    n = np.maximum(count, 1.0)
+    n = np.maximum(count, np.float32(1.0))
     _, line_sse, q_sst = _line(p, q, use, n)
     pm, qc, circle_sse = _circle(p, q, use, n)
     spread = (p * p).sum(axis=1) / n - (p.sum(axis=1) / n) ** 2
     usable = enough & (spread > 1e-4) & np.isfinite(pm)
-    floor = _FLOOR * n
+    floor = np.float32(_FLOOR) * n
     nats = 0.5 * n * np.log(np.maximum(line_sse, floor) / np.maximum(circle_sse, floor))
     r2 = 1.0 - circle_sse / np.maximum(q_sst, floor)
     upper = use & (p > 0.5)
     in_upper = upper.sum(axis=1)
-    top, _, _ = _line(np.where(upper, p, 0.0), np.where(upper, q, 0.0), upper, np.maximum(in_upper, 1.0))
+    top, _, _ = _line(np.where(upper, p, 0.0), np.where(upper, q, 0.0), upper, np.maximum(in_upper, 1).astype(np.float32))
     top_usable = usable & (in_upper >= FEWEST_POINTS // 2)
     return CircleFit(
         nats=_masked(nats, usable),
@@ -66,11 +65,11 @@ def fit_circle(power_kw: Floats, kvar: Floats, use: NDArray[np.bool_], scale_kw:
     )
 
 
-def _masked(values: Doubles, usable: NDArray[np.bool_]) -> Floats:
+def _masked(values: Floats, usable: NDArray[np.bool_]) -> Floats:
     return np.where(usable, values, np.nan).astype(np.float32)
 
 
-def _line(p: Doubles, q: Doubles, use: NDArray[np.bool_], n: Doubles) -> tuple[Doubles, Doubles, Doubles]:
+def _line(p: Floats, q: Floats, use: NDArray[np.bool_], n: Floats) -> tuple[Floats, Floats, Floats]:
     """Slope, squared error and total squares of q about its mean."""
     p_mean, q_mean = p.sum(axis=1) / n, q.sum(axis=1) / n
     dp = np.where(use, p - p_mean[:, None], 0.0)
@@ -80,16 +79,16 @@ def _line(p: Doubles, q: Doubles, use: NDArray[np.bool_], n: Doubles) -> tuple[D
     return slope, np.maximum(sqq - slope * spq, 0.0), sqq
 
 
-def _circle(p: Doubles, q: Doubles, use: NDArray[np.bool_], n: Doubles) -> tuple[Doubles, Doubles, Doubles]:
+def _circle(p: Floats, q: Floats, use: NDArray[np.bool_], n: Floats) -> tuple[Floats, Floats, Floats]:
     """Full power, capacitor and squared error in Q of the best circle through the origin shifted down by the capacitor.
 
     For each of a few candidate full powers the capacitor is the mean difference; the best candidate wins.
     """
-    best_sse = np.full(len(p), np.inf)
-    best_pm, best_qc = np.full(len(p), np.nan), np.zeros(len(p))
+    best_sse = np.full(len(p), np.inf, dtype=np.float32)
+    best_pm, best_qc = np.full(len(p), np.nan, dtype=np.float32), np.zeros(len(p), dtype=np.float32)
     largest = p.max(axis=1)
     for factor in FULL_POWERS:
-        pm = largest * factor
+        pm = largest * np.float32(factor)
         arc = np.sqrt(np.maximum(p * (pm[:, None] - p), 0.0))
         gap = np.where(use, arc - q, 0.0)
         qc = gap.sum(axis=1) / n

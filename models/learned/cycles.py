@@ -40,33 +40,47 @@ class Cycles:
     rim_spread: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Dips:
+    """All dips of a window in order of row and slot; `at` is the centre of what is missing, in slots."""
+
+    row: NDArray[np.intp]
+    slot: NDArray[np.intp]
+    at: NDArray[np.float64]
+    depth: NDArray[np.float64]
+    rim: NDArray[np.float64]
+
+
 def find_cycles(mean_kw: Floats, relative: Floats, inside: Bools, interval_s: int) -> Cycles:
     """Cycles of each meter's working blocks; (n, s) each. NaN slots hold no dip, and no cycle runs across one."""
     n = len(mean_kw)
-    depth, shift, rim = _dips(relative, inside)
-    rows, columns = np.nonzero(depth >= SHALLOWEST_DIP)
-    dips = np.bincount(rows, minlength=n).astype(np.float32)
-    at = columns + shift[rows, columns]
-    broken = np.cumsum(~inside | ~np.isfinite(mean_kw), axis=1)
-    follows = np.flatnonzero(rows[1:] == rows[:-1])
-    same_block = broken[rows[follows], columns[follows]] == broken[rows[follows], columns[follows + 1]]
-    slots = at[follows + 1] - at[follows]
-    follows = follows[same_block & (slots >= SHORTEST_CYCLE_SLOTS) & (slots <= LONGEST_CYCLE_SLOTS)]
-    row = rows[follows]
-    length = at[follows + 1] - at[follows]
-    running = np.cumsum(np.where(np.isfinite(mean_kw), mean_kw, 0.0), axis=1, dtype=np.float64)
-    energy = (_until(running, row, at[follows + 1]) - _until(running, row, at[follows])) * (interval_s / 3600.0)
+    dips = _dips(relative, inside)
+    known = np.isfinite(mean_kw)
+    broken = np.cumsum(~(inside & known), axis=1)
+    follows = np.flatnonzero(dips.row[1:] == dips.row[:-1])
+    row, slot, next_slot = dips.row[follows], dips.slot[follows], dips.slot[follows + 1]
+    length = dips.at[follows + 1] - dips.at[follows]
+    whole = (
+        (broken[row, slot] == broken[row, next_slot])
+        & (length >= SHORTEST_CYCLE_SLOTS)
+        & (length <= LONGEST_CYCLE_SLOTS)
+    )
+    follows, row, length = follows[whole], row[whole], length[whole]
+    running = np.cumsum(np.where(known, mean_kw, 0.0), axis=1, dtype=np.float64)
+    energy = (_until(running, row, dips.at[follows + 1]) - _until(running, row, dips.at[follows])) * (
+        interval_s / 3600.0
+    )
     minutes, minutes_spread = grouped_median(row, length * (interval_s / 60.0), n)
     kwh, kwh_spread = grouped_median(row, energy, n)
     return Cycles(
-        dips=dips,
+        dips=np.bincount(dips.row, minlength=n).astype(np.float32),
         count=np.bincount(row, minlength=n).astype(np.float32),
         minutes=minutes,
         kwh=kwh,
         kwh_spread=kwh_spread,
         minutes_spread=minutes_spread,
-        depth=grouped_median(rows, depth[rows, columns].astype(np.float64), n)[0],
-        rim_spread=grouped_median(rows, rim[rows, columns].astype(np.float64), n)[1],
+        depth=_medians(dips.row, dips.depth, n).astype(np.float32),
+        rim_spread=grouped_median(dips.row, dips.rim, n)[1],
     )
 
 
@@ -74,6 +88,8 @@ def grouped_median(
     group: NDArray[np.intp], values: NDArray[np.float64], n: int, *, fewest: int = 2
 ) -> tuple[Floats, Floats]:
     """Median of each group and the median absolute deviation relative to it (n,); NaN for an empty group.
+
+    `group` ascends.
 
     The spread is scaled by 1.4826, so that it estimates a CV; it is NaN for fewer than `fewest` values.
     """
@@ -86,37 +102,41 @@ def grouped_median(
 
 
 def _medians(group: NDArray[np.intp], values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    by_value = np.argsort(values, kind="stable")
-    ordered = values[by_value[np.argsort(group[by_value], kind="stable")]]
+    """Median of each group; `group` ascends."""
     count = np.bincount(group, minlength=n)
+    if not len(group):
+        return np.full(n, np.nan)
     start = np.cumsum(count) - count
-    filled = count > 0
-    low = (start + (count - 1) // 2)[filled]
-    high = (start + count // 2)[filled]
-    median = np.full(n, np.nan)
-    median[filled] = 0.5 * (ordered[low] + ordered[high])
-    return median
+    table = np.full((n, int(count.max())), np.nan)
+    table[group, np.arange(len(group)) - start[group]] = values
+    table.sort(axis=1)
+    row, last = np.arange(n), table.shape[1] - 1
+    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, last)
+    return np.asarray(0.5 * (table[row, low] + table[row, high]))
 
 
-def _dips(relative: Floats, inside: Bools) -> tuple[Floats, Floats, Floats]:
-    """Depth of each local minimum below the lower of its two shoulders, its centre's offset in slots, the shoulder."""
+def _dips(relative: Floats, inside: Bools) -> Dips:
+    """Local minima inside blocks, at least `SHALLOWEST_DIP` below the lower of their two shoulders."""
     n, s = relative.shape
     reach = SHOULDER_SLOTS
     padded = np.full((n, s + 2 * reach), _NOTHING, dtype=np.float32)
     padded[:, reach : reach + s] = np.where(inside & np.isfinite(relative), relative, _NOTHING)
+    here = padded[:, reach : reach + s]
     left, right = padded[:, reach - 1 : reach - 1 + s], padded[:, reach + 1 : reach + 1 + s]
-    lowest = (relative <= left) & (relative < right) & inside & (left > _NOTHING) & (right > _NOTHING)
-    shoulder_left, shoulder_right = left, right
+    rows, columns = np.nonzero((here <= left) & (here < right) & (here > _NOTHING) & (left > _NOTHING))
+    flat, width = padded.reshape(-1), s + 2 * reach
+    at = rows * width + columns + reach
+    low, before, after = flat[at], flat[at - 1], flat[at + 1]
+    shoulder_left, shoulder_right = before, after
     for step in range(2, reach + 1):
-        shoulder_left = np.maximum(shoulder_left, padded[:, reach - step : reach - step + s])
-        shoulder_right = np.maximum(shoulder_right, padded[:, reach + step : reach + step + s])
+        shoulder_left = np.maximum(shoulder_left, flat[at - step])
+        shoulder_right = np.maximum(shoulder_right, flat[at + step])
     rim = np.minimum(shoulder_left, shoulder_right)
-    depth = np.where(lowest & (rim > _NOTHING), rim - np.where(lowest, relative, np.float32(0.0)), np.float32(0.0))
-    lack_left = np.where((depth > 0.0) & (left > _NOTHING), np.maximum(rim - left, 0.0), 0.0)
-    lack_right = np.where((depth > 0.0) & (right > _NOTHING), np.maximum(rim - right, 0.0), 0.0)
-    weight = depth + lack_left + lack_right
-    shift = (lack_right - lack_left) / np.where(weight > 0.0, weight, 1.0)
-    return depth, shift.astype(np.float32), rim
+    deep = rim - low >= SHALLOWEST_DIP
+    rows, columns, rim, depth = rows[deep], columns[deep], rim[deep], (rim - low)[deep]
+    lack_left, lack_right = np.maximum(rim - before[deep], 0.0), np.maximum(rim - after[deep], 0.0)
+    shift = (lack_right - lack_left) / (depth + lack_left + lack_right)
+    return Dips(rows, columns, columns + shift.astype(np.float64), depth.astype(np.float64), rim.astype(np.float64))
 
 
 def _until(running: NDArray[np.float64], row: NDArray[np.intp], at: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ LEAST_JITTER: Final = 0.03
 LEAST_WIGGLE: Final = 0.045
 """Deviation inside blocks, relative to p95, below which a load counts as flat and has no rhythm."""
 FEWEST_DIPS: Final = 2
-"""Dips a night needs before its instants and its P-Q circle are examined."""
+"""Dips a night needs, and a whole cycle, before its instants and its P-Q circle are examined."""
 LEAST_COVERAGE: Final = 0.5
 _FEWEST_CORE_SLOTS: Final = 6
 _SPIKE_TIMES: Final = 3.0
@@ -289,7 +289,7 @@ def _rhythm(out: Floats, series: NightSeries, at: NDArray[np.intp], p95_kw: Floa
     out[_ROW["cycle_minutes_spread"], at] = cycles.minutes_spread
     out[_ROW["cycle_kwh"], at] = cycles.kwh
     out[_ROW["cycle_kwh_spread"], at] = cycles.kwh_spread
-    dipped = cycles.dips >= FEWEST_DIPS
+    dipped = (cycles.dips >= FEWEST_DIPS) & (cycles.count >= 1)
     if bool(dipped.any()):
         _against_instants(out, series, at[dipped], p95_kw[dipped], core[dipped])
 

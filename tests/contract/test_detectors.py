@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from detectors.base import Context
 from detectors.table import DETECTORS
-from models.domain.channels import CHANNELS, REGISTERS
+from models.domain.channels import CHANNELS
 from models.domain.findings import Judgement, Status
 from models.domain.leads import LeadKind
 from models.domain.register import Enterprise, EnterpriseStatus, Meter, Register, RegisterRows, Site
@@ -132,7 +133,7 @@ def test_cutting_the_meters_into_chunks_changes_nothing(name: str, cadence_s: in
     n = len(windows[0].meters)
     edges = [0, 1, 5, n // 2, n]
     parts: dict[str, tuple[bytes, Status, object]] = {}
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         parts |= facts(evaluate(name, tuple(taken(w, list(range(low, high))) for w in windows), register))
     assert parts == whole
 
@@ -189,8 +190,7 @@ def test_features_are_there_for_every_meter_at_six_digits(cadence_s: int) -> Non
         np.testing.assert_array_equal(known, np.array([f"{v:.6g}" for v in known.tolist()], dtype=np.float32))
 
 
-def test_every_register_and_the_sealed_status_reach_the_detector() -> None:
-    assert "e_imp_kwh" in REGISTERS
+def test_the_sealed_status_reaches_the_detector() -> None:
     register = Register(
         RegisterRows(
             enterprises=(
@@ -203,4 +203,4 @@ def test_every_register_and_the_sealed_status_reach_the_detector() -> None:
     )
     window = window_of({"p_mean_kw": np.full((1, SLOTS), 400.0)})
     judgement = evaluate("sealed_site", (window,), register)
-    assert judgement.status == (Status.SUSPECT,) or list(judgement.status) == [Status.SUSPECT]
+    assert list(judgement.status) == [Status.SUSPECT]

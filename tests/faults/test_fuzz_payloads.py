@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -123,3 +124,35 @@ def test_a_message_means_the_same_alone_as_in_a_group() -> None:
         assert alone.batch.ts_ms.tolist() == together.batch.ts_ms[mine].tolist(), raw.payload
         expected = sorted((r.reason, r.detail, r.rows, r.field) for r in together.rejections if r.message == index)
         assert sorted((r.reason, r.detail, r.rows, r.field) for r in alone.rejections) == expected, raw.payload
+
+
+MIB = 1 << 20
+ATTACKS = {
+    "escaped_quotes": b'{"v":1,"readings":"' + b'\\"' * (MIB // 2 - 20),
+    "open_quote_after_open_quote": b'"\\' * (MIB // 2),
+    "one_long_integer": b'{"v":1,"readings":[{"meter":"a","ts":' + b"9" * (MIB - 100) + b',"p_kw":1}]}',
+    "one_long_fraction": b'{"v":1,"readings":[{"meter":"a","ts":1,"p_kw":0.' + b"1" * (MIB - 100) + b"}]}",
+    "long_exponent": b'{"v":1,"readings":[{"meter":"a","ts":1,"p_kw":1e' + b"9" * (MIB - 100) + b"}]}",
+    "one_long_id": b'{"v":1,"readings":[{"meter":"' + b"a" * (MIB - 100) + b'","ts":1,"p_kw":1}]}',
+    "opening_brackets": b"[" * MIB,
+    "opening_braces": b'{"":' * (MIB // 4),
+    "empty_objects": b'{"v":1,"readings":[' + b",".join([b"{}"] * (MIB // 3 - 20)) + b"]}",
+    "unknown_fields": json.dumps({"v": 1, "readings": [{f"x{i}": 1} for i in range(70_000)]}).encode(),
+    "one_wide_object": json.dumps({f"x{i}": 1 for i in range(70_000)}).encode(),
+    "twice_each": b"{" + b",".join([b'"a":1'] * (MIB // 6 - 10)) + b"}",
+    "bad_stamps": json.dumps({"v": 1, "readings": [reading(ts=f"x{i}") for i in range(9_000)]}).encode(),
+    "bad_meters": json.dumps({"v": 1, "readings": [reading(meter=f"-{i}") for i in range(9_000)]}).encode(),
+    "backslash_in_good_rows": rows(*[reading()] * 9_000).replace(b"330124001", b"\\u00330124001", 1),
+}
+
+
+@pytest.mark.parametrize("adapter", ["canonical", "generic", "arrow", "status"])
+@pytest.mark.parametrize("name", ATTACKS)
+def test_no_payload_takes_long(name: str, adapter: str) -> None:
+    payload = ATTACKS[name]
+    assert len(payload) <= MIB
+    started = time.perf_counter()
+    decoded = decode_group([RawMessage("t", payload, TS_MS, "p", adapter)], ADAPTERS)
+    assert time.perf_counter() - started < 5.0
+    assert decoded.rejections or len(decoded.batch)
+    assert not any(r.reason is RejectReason.INTERNAL for r in decoded.rejections)

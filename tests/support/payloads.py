@@ -67,9 +67,7 @@ def same(left: Decoded, right: Decoded) -> bool:
     return (
         list(a.meter) == list(b.meter)
         and all(np.array_equal(getattr(a, n), getattr(b, n)) for n in ("ts_ms", "interval_s", "rev", "message", "row"))
-        and all(
-            np.array_equal(a.channels.get(n, nothing), b.channels.get(n, nothing), equal_nan=True) for n in names
-        )
+        and all(np.array_equal(a.channels.get(n, nothing), b.channels.get(n, nothing), equal_nan=True) for n in names)
         and told(left) == told(right)
     )
 

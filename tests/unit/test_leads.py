@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import random
 import re
@@ -178,12 +179,25 @@ def test_texts_ask_for_a_check_and_never_accuse(kind: LeadKind) -> None:
     chinese, english = " ".join(text.zh for text in said), " ".join(text.en for text in said)
     assert "疑似" in summary.zh
     assert "请核查" in summary.zh
-    assert LAWFUL.zh in summary.zh
-    assert LAWFUL.en in summary.en
+    assert summary.zh.endswith(wording.limits.zh)
+    assert summary.en.endswith(wording.limits.en)
+    assert (wording.limits == LAWFUL) is (kind is LeadKind.FURNACE_MELT)
     assert not re.search("非法|违法|违规|地条钢|犯罪|偷|窃", chinese)
     assert not re.search(r"illegal|unlawful|illicit|crim|guilt|stolen|theft|violat", english, re.IGNORECASE)
     assert wording.checks
     assert not re.search(r"[{}]", summary.zh + summary.en)
+
+
+def test_a_lead_of_an_unfinished_night_says_that_it_is_provisional() -> None:
+    last = dataclasses.replace(finding(1), provisional=True)
+    lead = derived([finding(0), last])
+    assert lead is not None
+    assert lead.provisional
+    assert "暂定" in lead.summary.zh
+    over = derived([finding(0), finding(1)])
+    assert over is not None
+    assert not over.provisional
+    assert "暂定" not in over.summary.zh
 
 
 def test_a_long_list_of_meters_is_cut() -> None:
