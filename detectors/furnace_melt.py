@@ -97,9 +97,10 @@ class FurnaceMelt:
         meter = context.register.meter(window.meters[i], on)
         declared = () if meter is None else context.register.furnaces_at(meter.site, on)
         melting = tuple(f for f in declared if f.kind in MELTING_KINDS)
-        strong = evidence.score[position] >= self.strong_score and evidence.cycle_count[position] >= self.least_heats
+        week = evidence.pooled
+        strong = evidence.score[position] >= self.strong_score and week.cycle_count[position] >= self.least_heats
         heats_seen = heats_tonight >= self.least_heats and evidence.heat_score[position] >= self.threshold
-        supported = strong or heats_seen or evidence.nights[position] >= self.least_nights
+        supported = strong or heats_seen or week.nights[position] >= self.least_nights
         unexplained = Status.SUSPECT if supported else Status.UNDETERMINED
         status = Status.DECLARED if melting else unexplained
         enterprise = context.register.enterprise_of_meter(window.meters[i], on)

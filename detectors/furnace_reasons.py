@@ -14,9 +14,16 @@ from models.learned.melting import KWH_PER_TONNE, KWH_PER_TONNE_RANGE, MeltEvide
 
 
 def measures_of(evidence: MeltEvidence, position: int) -> dict[str, float]:
-    """Every pooled measurement of one meter that exists, at six significant digits."""
-    values = {f.name: float(getattr(evidence, f.name)[position]) for f in fields(evidence)}
+    """Every score and pooled measurement of one meter that exists, at six significant digits."""
+    values = _values(evidence, position)
     return {name: float(f"{value:.6g}") for name, value in values.items() if np.isfinite(value)}
+
+
+def _values(evidence: MeltEvidence, position: int) -> dict[str, float]:
+    named = {"quarter_score": evidence.quarter_score, "heat_score": evidence.heat_score}
+    named |= {f"score_{f.name}": getattr(evidence.parts, f.name) for f in fields(evidence.parts)}
+    named |= {f.name: getattr(evidence.pooled, f.name) for f in fields(evidence.pooled)}
+    return {name: float(values[position]) for name, values in named.items()}
 
 
 def reasons_of(
@@ -32,8 +39,8 @@ def reasons_of(
 
     `past` maps a feature to its (k,) nightly values; `melting` are the declared melting furnaces of the site.
     """
-    at = {f.name: float(getattr(evidence, f.name)[position]) for f in fields(evidence)}
-    reasons = [*_rhythm(at), *_energy(at), *_heats(at), *_instants(at), *_nights(past), _decoy(at)]
+    at = _values(evidence, position)
+    reasons = [*_rhythm(at), *_energy(at), *_heats(at), *_instants(at), *_nights(past), *_decoy(at)]
     reasons += _register(melting, meter, peak_kw)
     return tuple(reasons)
 
@@ -51,8 +58,8 @@ def _rhythm(at: Mapping[str, float]) -> list[Reason]:
             "period",
             period,
             "min",
-            f"负荷每约 {period:.0f} 分钟重复一次（{at['nights']:.0f} 夜合计自相关 {peak:.2f}），疑似熔炼炉次",
-            f"the load repeats every {period:.0f} min (autocorrelation {peak:.2f} over {at['nights']:.0f} nights), "
+            f"负荷约每 {period:.0f} 分钟重复一次（{at['nights']:.0f} 夜合计，自相关 {peak:.2f}），疑似熔炼炉次",
+            f"the load repeats every {period:.0f} min (autocorrelation {peak:.2f} over {at['nights']:.0f} night(s)), "
             "as suspected heats would",
         ),
         _reason(
@@ -66,8 +73,8 @@ def _rhythm(at: Mapping[str, float]) -> list[Reason]:
             "block_hours",
             at["hours"],
             "h",
-            f"近 {at['nights']:.0f} 夜成段工作共 {at['hours']:.1f} 小时",
-            f"{at['hours']:.1f} hours of steady work over {at['nights']:.0f} nights",
+            f"{at['nights']:.0f} 夜中连续生产时段合计 {at['hours']:.1f} 小时",
+            f"{at['hours']:.1f} hours of steady work over {at['nights']:.0f} night(s)",
         ),
     ]
 
@@ -104,11 +111,11 @@ def _heats(at: Mapping[str, float]) -> list[Reason]:
     return [
         _reason(
             "heats",
-            at["heats"],
+            at["heat_count"],
             "1",
-            f"分钟曲线识别 {at['heats']:.0f} 炉，每炉中位 {at['heat_minutes']:.0f} 分钟，"
+            f"分钟曲线识别 {at['heat_count']:.0f} 炉，每炉中位 {at['heat_minutes']:.0f} 分钟，"
             f"间隔 {at['gap_minutes']:.0f} 分钟，周期离散 {100 * at['heat_period_spread']:.0f} %",
-            f"{at['heats']:.0f} heats in the minute curve, median {at['heat_minutes']:.0f} min, pauses of "
+            f"{at['heat_count']:.0f} heats in the minute curve, median {at['heat_minutes']:.0f} min, pauses of "
             f"{at['gap_minutes']:.0f} min, period spread {100 * at['heat_period_spread']:.0f} %",
         )
     ]
@@ -116,25 +123,25 @@ def _heats(at: Mapping[str, float]) -> list[Reason]:
 
 def _instants(at: Mapping[str, float]) -> list[Reason]:
     reasons = []
-    if at["instants"] > 0.0:
+    if at["score_instants"] > 0.0:
         share = 100.0 * at["snapshot_rms"]
         reasons.append(
             _reason(
                 "snapshot",
                 share,
                 "%",
-                f"瞬时功率与表底差值平均功率相差（均方根）{share:.0f} %，15 分钟内有通断",
+                f"瞬时功率与按示数差折算的平均功率相差 {share:.0f} %（均方根），说明 15 分钟之内有通断",
                 f"instants differ from register means by {share:.0f} % (rms): the load pauses within the quarter hour",
             )
         )
-    if at["circle"] > 0.0:
+    if at["score_circle"] > 0.0:
         pm, slope = at["circle_pm_kw"], at["q_top_slope"]
         reasons.append(
             _reason(
                 "circle",
                 slope,
                 "kvar/kW",
-                f"功率升高时无功反而下降（斜率 {slope:.2f}），似晶闸管相控中频电源（满功率约 {pm:.0f} kW）",
+                f"功率升高时无功反而下降（斜率 {slope:.2f}），类似晶闸管相控的中频电源（满功率约 {pm:.0f} kW）",
                 f"reactive power falls as power rises (slope {slope:.2f}), as a thyristor supply does "
                 f"(full power about {pm:.0f} kW)",
             )
@@ -156,7 +163,7 @@ def _nights(past: Mapping[str, NDArray[np.float64]]) -> list[Reason]:
             "block_start",
             float(known[known.size // 2]),
             "h",
-            f"开始时刻中位 {clock[0]}（{clock[1]} 至 {clock[2]}）",
+            f"开工时刻中位数 {clock[0]}（最早 {clock[1]}，最晚 {clock[2]}）",
             f"work starts at {clock[0]} (median; {clock[1]} to {clock[2]})",
         )
     ]
@@ -167,38 +174,33 @@ def _clock(hours_after_noon: float) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
-def _decoy(at: Mapping[str, float]) -> Reason:
+def _decoy(at: Mapping[str, float]) -> list[Reason]:
     """The load most easily taken for a furnace, given the evidence, and the measurement that speaks against it."""
-    spread = at["heat_kwh_cv"] if at["heat_score"] > at["quarter_score"] else at["cycle_kwh_spread"]
-    if at["circle"] > 0.5:
-        value = 100.0 * spread if np.isfinite(spread) else float("nan")
-        return _reason(
-            "decoy",
-            value,
-            "%",
-            f"最易混淆：中频透热（锻造加热）。其停顿不规则，此处每周期电量离散仅 {value:.0f} %",
+    spread = 100.0 * (at["heat_kwh_cv"] if at["heat_score"] > at["quarter_score"] else at["cycle_kwh_spread"])
+    period = at["period_min"] if np.isfinite(at["period_min"]) else at["heat_period_min"]
+    peak = at["acf_peak"]
+    if at["circle"] > 0.5 and np.isfinite(spread):
+        zh = f"最易混淆的负荷：中频透热（锻造加热）；其停顿不规则，而此处每周期电量的离散系数仅 {spread:.0f} %"
+        en = (
             f"nearest other load: induction forging heater. Its stops are irregular; here energy per cycle varies by "
-            f"{value:.0f} % only",
+            f"{spread:.0f} % only"
         )
-    if at["dip_depth"] > 0.5:
-        value = at["period_min"] if np.isfinite(at["period_min"]) else at["heat_period_min"]
-        return _reason(
-            "decoy",
-            value,
-            "min",
-            f"最易混淆：电弧炉。电弧炉各炉功率起伏大，此处周期稳定在 {value:.0f} 分钟；需现场核实",
-            f"nearest other load: arc furnace. Its power is erratic; here the period holds at {value:.0f} min; "
-            "to be checked on site",
+        return [_reason("decoy", spread, "%", zh, en)]
+    if at["dip_depth"] > 0.5 and np.isfinite(period):
+        zh = f"最易混淆的负荷：电弧炉；其功率起伏大，而此处周期稳定在约 {period:.0f} 分钟；需现场核实"
+        en = (
+            f"nearest other load: arc furnace. Its power is erratic; here the period holds at {period:.0f} min; "
+            "to be checked on site"
         )
-    value = at["acf_peak"]
-    return _reason(
-        "decoy",
-        value,
-        "1",
-        f"最易混淆：成组启停的电阻炉或压缩机。其多台不同步，此处自相关峰值达 {value:.2f}",
+        return [_reason("decoy", period, "min", zh, en)]
+    if not np.isfinite(peak):
+        return []
+    zh = f"最易混淆的负荷：成组启停的电阻炉或压缩机；其各台不同步，而此处自相关峰值达 {peak:.2f}"
+    en = (
         f"nearest other load: groups of resistance furnaces or compressors. They run out of step; here the "
-        f"autocorrelation peaks at {value:.2f}",
+        f"autocorrelation peaks at {peak:.2f}"
     )
+    return [_reason("decoy", peak, "1", zh, en)]
 
 
 def _register(melting: tuple[Furnace, ...], meter: Meter | None, peak_kw: float) -> list[Reason]:

@@ -14,7 +14,7 @@ from models.domain.register import Enterprise, EnterpriseStatus, Meter
 from models.domain.windows import Window
 from models.learned.series import night_series
 
-_STATUS_ZH = {EnterpriseStatus.CLOSED: "关停", EnterpriseStatus.POWER_CUT: "停电"}
+_STATUS_ZH = {EnterpriseStatus.CLOSED: "关停", EnterpriseStatus.POWER_CUT: "断电"}
 _STATUS_EN = {EnterpriseStatus.CLOSED: "closed", EnterpriseStatus.POWER_CUT: "power-cut"}
 
 

@@ -7,7 +7,7 @@ are settled against history, in batches, at the next flush.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -42,6 +42,14 @@ OnReadings = Callable[[int, NDArray[np.int32], NDArray[np.int64]], None]
 """Told of readings that changed a night: cadence, meter keys, `toordinal()` of the nights."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """What became of readings older than the rings, and which of them changed what is known."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    changed: list[tuple[int, NDArray[np.int32], NDArray[np.int64]]] = field(default_factory=list)
+
+
 @dataclass
 class Applier:
     """Rings, and the rows on their way to history. `on_readings` hears of every reading that was new or a conflict."""
@@ -73,25 +81,37 @@ class Applier:
             self.on_readings(interval_s, group.keys[mine], night_ordinals(group.ts_ms[mine], self.zone))
 
     def flush(self) -> None:
-        """Write what is waiting to history, and settle the readings that lay before the rings."""
-        fresh, self._fresh, old, self._old = self._fresh, [], self._old, []
-        self.n_waiting = 0
+        """Write what is waiting to history, and settle the readings that lay before the rings.
+
+        Where history cannot take it (`StoreFull`) everything goes on waiting.
+        """
+        settled = _Settled()
         with self.history.transaction():
-            if fresh or self.applied_seq > self.history.cursor:
-                self.history.append(history_rows(fresh, self.roster), cursor=self.applied_seq)
-            if old:
-                self._settle_old(old)
+            if self._fresh or self.applied_seq > self.history.cursor:
+                self.history.append(history_rows(self._fresh, self.roster), cursor=self.applied_seq)
+            if self._old:
+                settled = self._settle_old()
+        self._fresh, self._old, self.n_waiting = [], [], 0
+        self.outcomes.update(settled.outcomes)
+        for interval_s, keys, ts_ms in settled.changed:
+            self.on_readings(interval_s, keys, night_ordinals(ts_ms, self.zone))
 
     def rebuild(self) -> None:
-        """Fill the rings from history: start-up is crash recovery."""
+        """Fill the rings from history: start-up is crash recovery. What lies further back is asked of history."""
         span = self.history.span()
         if span is None:
             return
+        newest = self.history.newest()
+        known = np.array([self.roster.index.get(meter, -1) for meter in newest.column("meter").to_pylist()])
         for interval_s, hours in RING_HOURS.items():
-            for stored in self.history.scan(span[1] - hours * 3_600_000, span[1], interval_s=interval_s):
-                ring = self.ring(interval_s)
-                if ring is not None and stored.num_rows:
-                    fill_ring(ring, stored, self.roster)
+            mine = (newest.column("interval_s").to_numpy() == interval_s) & (known >= 0)
+            ring = self.ring(interval_s) if mine.any() else None
+            if ring is None:
+                continue
+            since_ms = span[1] - hours * 3_600_000
+            for stored in self.history.scan(since_ms, span[1], interval_s=interval_s):
+                fill_ring(ring, stored, self.roster)
+            ring.rebuilt(known[mine].astype(np.int32), newest.column("ts_ms").to_numpy()[mine], since_ms)
 
     def ring(self, interval_s: int) -> Ring | None:
         """The ring of a cadence, None where none is kept."""
@@ -128,9 +148,9 @@ class Applier:
     def _changed(self, rows: Rows) -> None:
         self.on_readings(rows.interval_s, rows.keys, night_ordinals(rows.ts_ms, self.zone))
 
-    def _settle_old(self, blocks: Sequence[Rows]) -> None:
+    def _settle_old(self) -> _Settled:
         """Keep what of readings older than the rings is new, or contradicts what history has for the same stamp."""
-        rows = history_rows(blocks, self.roster)
+        rows = history_rows(self._old, self.roster)
         kinds = self.history.classify_old(rows)
         outcome = np.full(len(rows), Outcome.DUPLICATE, dtype=np.uint8)
         channels: dict[str, NDArray[np.float64]] = {}
@@ -140,15 +160,15 @@ class Applier:
             outcome[fresh & (outcome == Outcome.DUPLICATE)] = Outcome.STORED
             outcome[kind == KnownKind.CONFLICT] = Outcome.CONFLICT
         counts = np.bincount(outcome, minlength=len(Outcome)).tolist()
-        self.outcomes.update({o: counts[o] for o in Outcome if counts[o]})
+        settled = _Settled(Counter({o: counts[o] for o in Outcome if counts[o]}))
         changed = outcome != Outcome.DUPLICATE
-        if not changed.any():
-            return
-        self.history.append(taken(rows, channels, changed), cursor=self.applied_seq)
-        keys = np.concatenate([b.keys for b in blocks])
-        for interval_s in np.unique(rows.interval_s[changed]).tolist():
-            mine = changed & (rows.interval_s == interval_s)
-            self.on_readings(interval_s, keys[mine], night_ordinals(rows.ts_ms[mine], self.zone))
+        if changed.any():
+            self.history.append(taken(rows, channels, changed), cursor=self.applied_seq)
+            keys = np.concatenate([b.keys for b in self._old])
+            for interval_s in np.unique(rows.interval_s[changed]).tolist():
+                mine = changed & (rows.interval_s == interval_s)
+                settled.changed.append((interval_s, keys[mine], rows.ts_ms[mine]))
+        return settled
 
 
 def fill_ring(ring: Ring, stored: pa.Table, roster: Roster) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
@@ -147,8 +148,8 @@ class Daemon:
     def _turn(self, core: Core) -> None:
         """One turn of the core thread: a commit group, a slice of judging, what is due by the clock."""
         pipeline = core.pipeline
-        busy = pipeline.judge_once()
         try:
+            busy = pipeline.judge_once()
             pipeline.intake_once(0.0 if busy else IDLE_WAIT_S)
             if not self._simulated and self.clock.monotonic_s() - self._ticked_s >= self.settings.time.tick_s:
                 pipeline.tick()
@@ -182,7 +183,8 @@ class Daemon:
             self.supervisor.forget(name)
         self.mqtt.pause()
         self.mqtt.stop(1.5)
-        core.pipeline.close()
+        with contextlib.suppress(StoreFull):
+            core.pipeline.close()
         self.observer.totals(core.pipeline.applier.outcomes, core.pipeline.judge.n_judged)
         sender.stop(1.0)
         ops.stop()

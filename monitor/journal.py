@@ -130,6 +130,16 @@ class Journal:
                     start = max(after_seq, segment.first_seq - 1)
                     yield from _entries(connection, segment, codec, start)
 
+    def seq_before(self, messages: int) -> int:
+        """The sequence number after which the newest segment's last `messages` messages or more were committed."""
+        with sqlite_errors(self._segment.path):
+            left = messages
+            for seq, count in self._connection.execute("SELECT seq, messages FROM record ORDER BY seq DESC"):
+                left -= count
+                if left <= 0:
+                    return int(seq) - 1
+        return self._segment.first_seq - 1
+
     def checkpoint(self) -> None:
         """Move what was committed from the write-ahead log into the file. Raises `StoreFatal` if an fsync fails."""
         self._usable()

@@ -7,6 +7,7 @@ rows read back from history into rings of the same kind (design §2, invariant 3
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from detectors.base import Context, Detector
 from models.domain.calendar import valley_mask
 from models.domain.clock import Clock
-from models.domain.findings import Judgement
+from models.domain.findings import Judgement, Status
 from models.domain.nights import Night, nights_before
 from models.domain.register import EnterpriseStatus
 from models.domain.windows import PastNights, Window
@@ -33,6 +34,8 @@ from monitor.history import History
 from monitor.leads import NightFinding
 from monitor.roster import Roster
 from monitor.windows import Ring
+
+log = logging.getLogger(__name__)
 
 POOL_NIGHTS: Final = 7
 CHUNK_METERS: Final = 500
@@ -65,7 +68,8 @@ class Job:
 
 @dataclass
 class Judge:
-    """Runs jobs. `on_change` hears of every change to a lead, `on_evaluated` how long a detector took, in seconds.
+    """Runs jobs. `on_change` hears of every change to a lead, `on_evaluated` how long a detector took, in seconds, and
+    `on_failed` that one raised.
 
     `n_judged` counts nights of meters judged, over the life of the process.
     """
@@ -79,6 +83,7 @@ class Judge:
     clock: Clock
     on_change: Callable[[LeadChange], None]
     on_evaluated: Callable[[str, float], None]
+    on_failed: Callable[[str], None]
     n_judged: int = field(default=0, init=False)
     _members: tuple[dt.date, dict[Feed, Keys]] | None = field(default=None, init=False)
     _sealed: tuple[dt.date, Keys] | None = field(default=None, init=False)
@@ -169,8 +174,14 @@ class Judge:
             self.on_change(change)
 
     def _evaluate(self, detector: Detector, window: Window, context: Context) -> Judgement:
+        """One detector's answer. A fault of its own costs its answer, never the intake or the other detectors."""
         began_s = self.clock.monotonic_s()
-        judgement = detector.evaluate(window, context)
+        try:
+            judgement = detector.evaluate(window, context)
+        except Exception:
+            log.exception("detector %s failed on night %s; its meters are undetermined", detector.name, window.night.date)
+            self.on_failed(detector.name)
+            judgement = cannot_judge(detector.name, window)
         self.on_evaluated(detector.name, self.clock.monotonic_s() - began_s)
         return judgement
 
@@ -265,6 +276,13 @@ class Judge:
     def _site(self, meter: str, night: Night) -> str:
         row = self.roster.register.meter(meter, night.date)
         return row.site if row is not None else ""
+
+
+def cannot_judge(detector: str, window: Window) -> Judgement:
+    """No score for any meter: "cannot judge" is a result (design §2, invariant 6)."""
+    n = len(window.meters)
+    unknown = np.full(n, np.nan)
+    return Judgement(detector, window.meters, unknown, unknown, [Status.UNDETERMINED] * n, ())
 
 
 def score_table(judgements: Sequence[Judgement], sites: Sequence[str]) -> pa.Table:

@@ -61,7 +61,7 @@ PROVISIONAL: Final = Bilingual(
 _FURNACE: Final = Wording(
     title=Bilingual("疑似感应炉熔炼", "possible induction-furnace melting"),
     summary=Bilingual(
-        "疑似感应炉熔炼：{who}在{first}至{last}间有{nights}夜的用电形态与感应炉熔炼相符，且与登记情况不符，"
+        "疑似感应炉熔炼：{who}在 {first} 至 {last} 之间有 {nights} 夜的用电形态与感应炉熔炼相符，且与登记情况不符，"
         "请核查炉子的用途和登记情况。",
         "Possible induction-furnace melting: on {nights} night(s) from {first} to {last} the load of {who} looked like "
         "induction melting and does not fit the register. Please check what the furnace is for and how it is "
@@ -90,9 +90,9 @@ _FURNACE: Final = Wording(
 )
 
 _SEALED: Final = Wording(
-    title=Bilingual("疑似停产后用电", "possible use of power after closure"),
+    title=Bilingual("疑似关停后用电", "possible use of power after closure"),
     summary=Bilingual(
-        "疑似停产后恢复用电：{who}登记为关停或断电，但在{first}至{last}间有{nights}夜仍在用电，请核查用电去向。",
+        "疑似关停后恢复用电：{who}登记为关停或断电，但在 {first} 至 {last} 之间有 {nights} 夜仍在用电，请核查用电去向。",
         "Possible restart: {who} is registered as closed or cut off, yet drew power on {nights} night(s) from {first} "
         "to {last}. Please check what the power is used for.",
     ),
@@ -113,7 +113,7 @@ _SEALED: Final = Wording(
 _SILENT: Final = Wording(
     title=Bilingual("疑似电表失联", "meter possibly silent"),
     summary=Bilingual(
-        "疑似电表失联：{who}的电表 {meters} 在{first}至{last}间有{nights}夜没有数据，而同一数据源其他电表正常，"
+        "疑似电表失联：{who}的电表 {meters} 在 {first} 至 {last} 之间有 {nights} 夜没有数据，而同一数据源的其他电表正常，"
         "请核查电表和通信。",
         "Meter possibly silent: meter(s) {meters} of {who} sent nothing on {nights} night(s) from {first} to {last} "
         "while others of the same source did. Please check the meter and its link.",

@@ -98,8 +98,8 @@ class Checks:
 @dataclass(frozen=True, slots=True)
 class LeadContent:
     """All that a lead says at one revision. `score`, `probability`, `reasons` and `measures` are those of the
-    strongest night; `mismatch` is the largest. `provisional`: the last night is not over and will be judged again.
-    `previous` is last month's lead of the same subject, if it stands.
+    strongest night, the latest of equals; `mismatch` is the largest. `provisional`: the last night is not over and
+    will be judged again. `previous` is last month's lead of the same subject, if it stands.
     """
 
     id: str
@@ -215,7 +215,7 @@ def _content(
     versions: Mapping[str, str],
 ) -> LeadContent:
     in_order = sorted(used, key=lambda item: (item.finding.night, item.finding.meter, item.digest))
-    strongest = min(in_order, key=lambda item: (-item.finding.score, -item.finding.mismatch))
+    strongest = min(reversed(in_order), key=lambda item: (-item.finding.score, -item.finding.mismatch))
     newest = in_order[-1].finding.night
     meters = tuple(sorted({item.finding.meter for item in used}))
     site = register.site(subject, newest)

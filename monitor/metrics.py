@@ -115,6 +115,9 @@ class Metrics:
         self.evaluation_seconds = kit.histogram(
             "evaluation_seconds", "Time one detector took for one slice of meters.", _SECONDS, detector=DETECTORS
         )
+        self.detector_failures = kit.counter(
+            "detector_failures", "Slices of meters a detector raised on; they are undetermined.", detector=DETECTORS
+        )
         self.leads = kit.counter("leads", "Changes to leads.", kind=LeadKind, change=ChangeKind)
         self.outbox_pending = kit.gauge("outbox_pending", "Outbox rows not sent yet.", sink=SinkName)
         self.outbox_age_seconds = kit.gauge("outbox_oldest_age_seconds", "Age of the oldest of them.", sink=SinkName)

@@ -81,6 +81,9 @@ class MetricsObserver:
     def evaluated(self, detector: str, seconds: float) -> None:
         self._metrics.evaluation_seconds.labels(detector=detector).observe(seconds)
 
+    def detector_failed(self, detector: str) -> None:
+        self._metrics.detector_failures.labels(detector=detector).inc()
+
     def lead_changed(self, change: LeadChange) -> None:
         self._metrics.leads.labels(kind=change.kind, change=change.change).inc()
         log.info("lead %s %s: %s at %s", change.lead_id, change.change, change.kind, change.subject)

@@ -28,7 +28,9 @@ from monitor.feeds import Feed, Feeds
 from monitor.history import History
 from monitor.journal import Journal, JournalEntry
 from monitor.judge import Job, Judge, Keys
+from monitor.redelivered import RefusedBefore
 from monitor.roster import Roster
+from monitor.storage import StoreFull
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,9 @@ class Observer(Protocol):
     def evaluated(self, detector: str, seconds: float) -> None:
         """A detector judged a slice of meters in so many seconds."""
 
+    def detector_failed(self, detector: str) -> None:
+        """A detector raised; its meters are undetermined for the night."""
+
     def lead_changed(self, change: LeadChange) -> None:
         """A lead was raised, amended, withdrawn or reopened."""
 
@@ -84,6 +89,7 @@ class Pipeline:
     zone: ZoneInfo
     observer: Observer
     late_every_s: float = LATE_EVERY_S
+    refused: RefusedBefore = field(default_factory=RefusedBefore)
     _held: list[RawMessage] = field(default_factory=list, init=False)
     _jobs: list[Job] = field(default_factory=list, init=False)
     _running: tuple[Job, Iterator[Keys]] | None = field(default=None, init=False)
@@ -102,6 +108,7 @@ class Pipeline:
         self.applier.applied_seq = self.history.cursor
         self._cursor = self.desk.journal_cursor()
         self.agenda.restore(self._feeds_at(self._last_night()))
+        self.refused.load(self.journal)
         for entry in self.journal.read(min(self.history.cursor, self._cursor)):
             self._reapply(entry)
         self.applier.flush()
@@ -121,13 +128,18 @@ class Pipeline:
         return taken
 
     def take_in(self, messages: Sequence[RawMessage]) -> None:
-        """One commit group from bytes to windows."""
-        group = admit(decode_group(messages, self.adapters), messages, self.roster, self.rules)
+        """One commit group from bytes to windows; what was refused before and comes again is only acknowledged."""
+        new = self.refused.new(messages)
+        if not new:
+            self.source.acknowledge(messages)
+            return
+        group = admit(decode_group(new, self.adapters), new, self.roster, self.rules)
         began_s = self.clock.monotonic_s()
-        seq = self.journal.commit(messages, group.rejections)
+        seq = self.journal.commit(new, group.rejections)
         self.source.acknowledge(messages)
-        self.observer.committed(messages, group, self.clock.monotonic_s() - began_s)
-        self._apply(group, messages, seq)
+        self.observer.committed(new, group, self.clock.monotonic_s() - began_s)
+        self.refused.remember(new, group.rejections)
+        self._apply(group, new, seq)
 
     def tick(self) -> None:
         """Record that time passed, so that silence is a fact of the journal (design §6)."""
@@ -137,7 +149,7 @@ class Pipeline:
         self.feeds.tick(at_ms)
 
     def judge_once(self) -> bool:
-        """One slice of judging; False when nothing is due."""
+        """One slice of judging; False when nothing is due. A job that meets `StoreFull` begins anew next time."""
         if self._running is None:
             job = self._next_job()
             if job is None:
@@ -146,7 +158,12 @@ class Pipeline:
                 self.agenda.close(job.feed, job.night, self.judge.feeds(job.night).get(job.feed, _NO_KEYS))
             self._running = (job, self.judge.run(job))
         job, slices = self._running
-        changed = next(slices, None)
+        try:
+            changed = next(slices, None)
+        except StoreFull:
+            self._jobs.insert(0, job)
+            self._running = None
+            raise
         if changed is None:
             self._running = None
         else:

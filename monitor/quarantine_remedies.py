@@ -40,7 +40,7 @@ REMEDIES: Final[Mapping[RejectReason, Remedy]] = MappingProxyType(
             "Not a finite JSON number: send numbers, not text, NaN or Infinity.",
         ),
         RejectReason.RANGE: Remedy(
-            "数值超出合理范围：请核对单位（kW 与 W）、变比和哨兵值。",
+            "数值超出合理范围：请核对单位（kW 与 W）、倍率和无效值代码。",
             "Outside the plausible range: check the unit (kW or W), the ratio and sentinel values.",
         ),
         RejectReason.TIME_FUTURE: Remedy(
@@ -52,11 +52,11 @@ REMEDIES: Final[Mapping[RejectReason, Remedy]] = MappingProxyType(
             "Stamped too long ago or outside 2000 to 2100: check the clock and the time unit (s or ms).",
         ),
         RejectReason.UNKNOWN_METER: Remedy(
-            "档案中没有该电表：请在档案中登记该电表及生效日期后重放。",
-            "The meter is not in the register: add it with its date of validity, then replay.",
+            "登记簿中没有该电表：请在登记簿中补登该电表及生效日期，再请数据源重发。",
+            "The meter is not in the register: add it with its date of validity, then have the readings sent again.",
         ),
         RejectReason.AUTHZ: Remedy(
-            "该数据源无权发送此电表数据：请核对档案中的数据源，若不认识请按安全事件处理。",
+            "该数据源无权发送此电表数据：请核对登记簿中的数据源；若仍无法解释，请按安全事件处理。",
             "This publisher may not write this meter: check the register; if it stays odd, treat it as an incident.",
         ),
         RejectReason.CONFLICT: Remedy(
@@ -75,7 +75,7 @@ REMEDIES: Final[Mapping[RejectReason, Remedy]] = MappingProxyType(
             "A retained message: switch retain off at the sender and forbid it at the broker.",
         ),
         RejectReason.INTERNAL: Remedy(
-            "程序内部错误：报文已保存，请把本条内容交给维护人员，修复后可重放。",
+            "程序内部错误：报文已保存，请把本条内容交给维护人员，修复后可重新处理。",
             "A fault of ours: the message is kept; hand this entry to the maintainers, it can be replayed after a fix.",
         ),
     }

@@ -56,6 +56,9 @@ class Tally:
     def evaluated(self, detector: str, seconds: float) -> None:
         """Not timed here."""
 
+    def detector_failed(self, detector: str) -> None:
+        """The log says it."""
+
     def lead_changed(self, change: LeadChange) -> None:
         self.changes[change.change] += 1
 

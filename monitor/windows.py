@@ -102,6 +102,17 @@ class Ring:
             todo = np.setdiff1d(todo, index, assume_unique=True)
         return outcome, fresh
 
+    def rebuilt(self, keys: NDArray[np.int32], newest_ms: NDArray[np.int64], since_ms: int) -> None:
+        """The ring was filled again with what is stored after `since_ms`; `newest_ms` (n,) are the meters' last stamps.
+
+        What lies before, and all of a meter that reported nothing since, is known to history alone.
+        """
+        row = self._rows(keys)
+        newest = (newest_ms + self._step_ms // 2) // self._step_ms
+        since = (since_ms + self._step_ms // 2) // self._step_ms
+        self._newest[row] = np.maximum(self._newest[row], newest)
+        self._torn[row] = np.maximum(self._torn[row], np.minimum(self._newest[row], since))
+
     def covers(self, keys: NDArray[np.int32], night: Night) -> NDArray[np.bool_]:
         """(n,) True where the ring still holds all it was ever told of the night, its opening boundary included."""
         row = self._known_rows(keys)

@@ -95,6 +95,7 @@ def open_core(
             clock=clock,
             on_change=observer.lead_changed,
             on_evaluated=observer.evaluated,
+            on_failed=observer.detector_failed,
         )
         time = settings.time
         pipeline = Pipeline(

@@ -54,7 +54,8 @@ def fit_circle(power_kw: Floats, kvar: Floats, use: NDArray[np.bool_], scale_kw:
     r2 = 1.0 - circle_sse / np.maximum(q_sst, floor)
     upper = use & (p > 0.5)
     in_upper = upper.sum(axis=1)
-    top, _, _ = _line(np.where(upper, p, 0.0), np.where(upper, q, 0.0), upper, np.maximum(in_upper, 1).astype(np.float32))
+    upper_n = np.maximum(in_upper, 1).astype(np.float32)
+    top, _, _ = _line(np.where(upper, p, 0.0), np.where(upper, q, 0.0), upper, upper_n)
     top_usable = usable & (in_upper >= FEWEST_POINTS // 2)
     return CircleFit(
         nats=_masked(nats, usable),

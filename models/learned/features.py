@@ -198,7 +198,7 @@ def _plain(
     out[_ROW["jitter"]] = np.where(loaded, step.sum(axis=1) / steps / safe, nothing)
     if valley is not None and window.interval_s <= series.grid_s:
         ends = np.arange(1, slots + 1) * series.grid_s // window.interval_s - 1
-        in_valley = filled[:, np.flatnonzero(valley[ends])].sum(axis=1)
+        in_valley = np.compress(valley[ends], filled, axis=1).sum(axis=1)
         drawn = covered & (total > 0.0)
         out[_ROW["valley_share"]] = np.where(drawn, in_valley / np.where(drawn, total, 1.0), nothing)
     return p95, quantiles[0.20], loaded
@@ -231,11 +231,11 @@ def _quality(out: Floats, window: Window, rows: slice, series: NightSeries) -> N
     heard = np.isfinite(largest)
     out[_ROW["stuck_hours"]] = np.where(heard, np.float32(0.0), np.float32(np.nan))
     out[_ROW["spike_count"]] = out[_ROW["stuck_hours"]]
-    same = power[:, 1:] == power[:, :-1]
+    same = (power[:, 1:] == power[:, :-1]) & (power[:, 1:] != 0.0)
     fewest = int(_SHORTEST_STUCK_H * 3600.0 / window.interval_s)
-    likely = np.flatnonzero(heard & (same.sum(axis=1) >= fewest))
+    likely = np.flatnonzero(np.count_nonzero(same, axis=1) >= fewest)
     if len(likely):
-        _, length = longest_block(same[likely] & (power[likely, 1:] != 0.0))
+        _, length = longest_block(same[likely])
         stuck = np.where(length >= fewest, length, 0) * (window.interval_s / 3600.0)
         out[_ROW["stuck_hours"], likely] = stuck.astype(np.float32)
     limit = _SPIKE_TIMES * np.maximum(np.nan_to_num(out[_ROW["power_p95_kw"]]), np.float32(1.0))

@@ -23,48 +23,41 @@ FIRST_PERIOD_LAG: Final = 3
 LAST_PERIOD_LAG: Final = 10
 LEVEL_SHARE: Final = 0.5
 """Nights whose p95 is below this share of the week's highest show other loads than the one in question."""
+NATS_A_NIGHT: Final = 10.0
+"""No single night may decide between circle and line."""
 KWH_PER_TONNE: Final = 600.0
 KWH_PER_TONNE_RANGE: Final = (550.0, 680.0)
 
 
 @dataclass(frozen=True, slots=True)
-class MeltEvidence:
-    """Pooled measurements and sub-scores of n meters, (n,) each; NaN where nothing was measured.
+class Pooled:
+    """A week's measurements of n meters, (n,) each; NaN where nothing was measured.
 
-    `score` in [0, 1]; `nights` counts nights with a rhythm to judge, `hours` their block hours.
+    Means over the nights that show a rhythm at the week's usual level, weighted by block hours, cycles or heats.
+    `nights` counts these nights and `hours` their block hours; the other names are those of the features.
     """
 
-    score: Floats
-    quarter_score: Floats
-    heat_score: Floats
-    rhythm: Floats
-    quantum: Floats
-    tempo: Floats
-    depth: Floats
-    filling: Floats
-    flat_top: Floats
-    instants: Floats
-    circle: Floats
     nights: Floats
     hours: Floats
-    filled: Floats
-    rim_spread: Floats
-    top_share: Floats
-    crest: Floats
     acf_peak: Floats
     acf_trough: Floats
     period_min: Floats
     dips_per_hour: Floats
+    dip_depth: Floats
+    dip_rim_spread: Floats
     cycle_count: Floats
     cycle_kwh: Floats
     cycle_kwh_spread: Floats
     cycle_minutes_spread: Floats
-    dip_depth: Floats
+    filled: Floats
+    top_share: Floats
+    crest: Floats
     snapshot_rms: Floats
     circle_nats: Floats
-    q_top_slope: Floats
     circle_pm_kw: Floats
-    heats: Floats
+    q_top_slope: Floats
+    heat_count: Floats
+    heats_a_night: Floats
     heat_minutes: Floats
     heat_kwh: Floats
     heat_kwh_cv: Floats
@@ -74,108 +67,137 @@ class MeltEvidence:
     plateau_cv: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class SubScores:
+    """What the score is made of, (n,) each in [0, 1]; 0 where it could not be measured.
+
+    rhythm    the load repeats: a peak of the pooled autocorrelation at 45 to 150 minutes, above the trough before it
+    depth     the dips are deep: tapping and recharging take nearly no power
+    filling   cycles fill the working hours: decoys stop now and then, a furnace heats again at once
+    flat_top  full power is the same each time, most of the time, and nothing stands far above it
+    quantum   each cycle takes the same energy: the crucible is a measuring cup
+    tempo     each cycle takes the same time: one crew, one furnace
+    heats     the one-minute series shows heats of equal energy and period, flat inside, with short pauses
+    instants  instants disagree with the means of their intervals: pauses within the quarter hour (not in the score)
+    circle    Q falls as P rises in the upper half: a phase-controlled supply (not in the score)
+    """
+
+    rhythm: Floats
+    depth: Floats
+    filling: Floats
+    flat_top: Floats
+    quantum: Floats
+    tempo: Floats
+    heats: Floats
+    instants: Floats
+    circle: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class MeltEvidence:
+    """Scores of n meters and what they rest on; `score` (n,) in [0, 1] is the larger of the other two.
+
+    `quarter_score` = rhythm x depth x filling x flat_top x (0.2 + 0.8 x the better of quantum and tempo), from quarter
+    hours; `heat_score` = the sub-score `heats`, from a one-minute series. The circle and the instants only support:
+    forging heaters have them too, so they are reasons and no part of the score.
+    """
+
+    score: Floats
+    quarter_score: Floats
+    heat_score: Floats
+    parts: SubScores
+    pooled: Pooled
+
+
 def ramp(values: Floats, low: float, high: float) -> Floats:
     """0 up to `low`, 1 from `high`, straight between; NaN gives 0. A `high` below `low` falls instead."""
     return np.nan_to_num(np.clip((values - low) / (high - low), 0.0, 1.0))
 
 
 def weigh_evidence(past: Rows) -> MeltEvidence:
-    """Pool nightly rows (n, k) of the features into evidence for n meters."""
-    night = {name: np.asarray(values, dtype=np.float64) for name, values in past.items()}
-    hours = np.where(np.isfinite(night[ACF_NAMES[0]]), night["block_hours"], 0.0)
-    level_kw = night["power_p95_kw"]
-    highest_kw = np.fmax.reduce(level_kw, axis=1, initial=0.0)[:, None]
-    hours = np.where(level_kw >= LEVEL_SHARE * highest_kw, np.nan_to_num(hours), 0.0)
-    acf = np.stack([_mean(night[name], hours) for name in ACF_NAMES])
-    peak, trough, period = _acf_peak(acf)
-    cycles = np.where(hours > 0.0, np.nan_to_num(night["cycle_count"]), 0.0)
-    total_hours = hours.sum(axis=1)
-    cycle_count = cycles.sum(axis=1)
-    dips = np.where(hours > 0.0, np.nan_to_num(night["dip_count"]), 0.0).sum(axis=1)
-    dips_per_hour = np.where(total_hours > 0.0, dips / np.maximum(total_hours, 1e-9), np.nan)
-    cycle_kwh = _mean(night["cycle_kwh"], cycles)
-    kwh_spread = _mean(night["cycle_kwh_spread"], cycles)
-    minutes_spread = _mean(night["cycle_minutes_spread"], cycles)
-    dip_depth = _mean(night["dip_depth"], cycles)
-    snapshot = _mean(night["snapshot_rms"], hours)
-    nats = np.nan_to_num(np.clip(night["circle_nats"], -10.0, 10.0) * (hours > 0.0)).sum(axis=1)
-    heats = np.nan_to_num(night["heat_count"])
-    heat_kwh_cv = _mean(night["heat_kwh_cv"], heats)
-    heat_period_spread = _mean(night["heat_period_spread"], heats)
-    heat_minutes = _mean(night["heat_minutes_median"], heats)
-    gap_minutes = _mean(night["gap_minutes_median"], heats)
-    plateau_cv = _mean(night["plateau_cv"], heats)
-    cycle_hours = (np.nan_to_num(night["cycle_minutes"]) * cycles).sum(axis=1) / 60.0
-    filled = np.where(total_hours > 0.0, cycle_hours / np.maximum(total_hours, 1e-9), np.nan)
-    rim_spread = _mean(night["dip_rim_spread"], cycles)
-    top_share = _mean(night["top_share"], hours)
-    crest = _mean(_ratio(night["power_max_kw"], level_kw), hours)
-    rhythm = np.sqrt(ramp(peak, 0.10, 0.45) * ramp(peak - trough, 0.40, 1.00))
-    several = ramp(cycle_count, 4.0, 10.0)
-    quantum = ramp(kwh_spread, 0.40, 0.12) * several
-    tempo = ramp(minutes_spread, 0.30, 0.10) * several
-    depth = ramp(dip_depth, 0.12, 0.45)
-    filling = ramp(filled, 0.22, 0.45)
-    repeats = np.where(np.isfinite(rim_spread), ramp(rim_spread, 0.09, 0.03), 1.0)
-    no_peaks = ramp(crest, 1.38, 1.15)
-    flat_top = np.minimum(repeats, ramp(top_share, 0.25, 0.45)) * no_peaks
-    instants = ramp(snapshot, 0.05, 0.20)
-    q_top_slope = _mean(night["q_top_slope"], hours)
-    circle = ramp(q_top_slope, 0.10, -0.20)
-    regularity = np.maximum(quantum, tempo)
-    quarter_score = rhythm * depth * filling * flat_top * (0.2 + 0.8 * regularity)
-    regular = ramp(heat_kwh_cv, 0.30, 0.12) * ramp(heat_period_spread, 0.35, 0.15)
-    heat_count = heats.sum(axis=1)
-    heats_a_night = heat_count / np.maximum((heats > 0.0).sum(axis=1), 1)
-    heat_score = (
-        regular
-        * ramp(heat_count, 3.0, 8.0)
-        * ramp(heats_a_night, 1.2, 2.5)
-        * no_peaks
-        * ramp(top_share, 0.15, 0.35)
-        * ramp(heat_minutes, 22.0, 32.0)
-        * ramp(gap_minutes, 50.0, 35.0)
-        * ramp(plateau_cv, 0.20, 0.10)
-    )
+    """Evidence for n meters from nightly rows (n, k) of the features."""
+    pooled = pool_nights(past)
+    parts = _sub_scores(pooled)
+    regularity = np.maximum(parts.quantum, parts.tempo)
+    quarter_score = parts.rhythm * parts.depth * parts.filling * parts.flat_top * (0.2 + 0.8 * regularity)
     return MeltEvidence(
-        score=np.maximum(quarter_score, heat_score),
+        score=np.maximum(quarter_score, parts.heats),
         quarter_score=quarter_score,
-        heat_score=heat_score,
-        rhythm=rhythm,
-        quantum=quantum,
-        tempo=tempo,
-        depth=depth,
-        filling=filling,
-        flat_top=flat_top,
-        instants=instants,
-        circle=circle,
-        nights=(hours > 0.0).sum(axis=1).astype(np.float64),
+        heat_score=parts.heats,
+        parts=parts,
+        pooled=pooled,
+    )
+
+
+def pool_nights(past: Rows) -> Pooled:
+    """Pool nightly rows (n, k); a night counts by its block hours, its cycles or its heats."""
+    night = {name: np.asarray(values, dtype=np.float64) for name, values in past.items()}
+    level_kw = night["power_p95_kw"]
+    usual = level_kw >= LEVEL_SHARE * np.fmax.reduce(level_kw, axis=1, initial=0.0)[:, None]
+    judged = usual & np.isfinite(night[ACF_NAMES[0]])
+    hours = np.where(judged, np.nan_to_num(night["block_hours"]), 0.0)
+    cycles = np.where(judged, np.nan_to_num(night["cycle_count"]), 0.0)
+    heats = np.nan_to_num(night["heat_count"])
+    total_hours, heat_count = hours.sum(axis=1), heats.sum(axis=1)
+    dips = np.where(judged, np.nan_to_num(night["dip_count"]), 0.0).sum(axis=1)
+    cycle_hours = (np.nan_to_num(night["cycle_minutes"]) * cycles).sum(axis=1) / 60.0
+    peak, trough, period_min = _acf_peak(np.stack([_mean(night[name], hours) for name in ACF_NAMES]))
+    nats = np.clip(night["circle_nats"], -NATS_A_NIGHT, NATS_A_NIGHT)
+    return Pooled(
+        nights=judged.sum(axis=1).astype(np.float64),
         hours=total_hours,
-        filled=filled,
-        rim_spread=rim_spread,
-        top_share=top_share,
-        crest=crest,
         acf_peak=peak,
         acf_trough=trough,
-        period_min=period,
-        dips_per_hour=dips_per_hour,
-        cycle_count=cycle_count,
-        cycle_kwh=cycle_kwh,
-        cycle_kwh_spread=kwh_spread,
-        cycle_minutes_spread=minutes_spread,
-        dip_depth=dip_depth,
-        snapshot_rms=snapshot,
-        circle_nats=nats,
-        q_top_slope=q_top_slope,
+        period_min=period_min,
+        dips_per_hour=_ratio(dips, total_hours),
+        dip_depth=_mean(night["dip_depth"], cycles),
+        dip_rim_spread=_mean(night["dip_rim_spread"], cycles),
+        cycle_count=cycles.sum(axis=1),
+        cycle_kwh=_mean(night["cycle_kwh"], cycles),
+        cycle_kwh_spread=_mean(night["cycle_kwh_spread"], cycles),
+        cycle_minutes_spread=_mean(night["cycle_minutes_spread"], cycles),
+        filled=_ratio(cycle_hours, total_hours),
+        top_share=_mean(night["top_share"], hours),
+        crest=_mean(_ratio(night["power_max_kw"], level_kw), hours),
+        snapshot_rms=_mean(night["snapshot_rms"], hours),
+        circle_nats=np.where(judged, np.nan_to_num(nats), 0.0).sum(axis=1),
         circle_pm_kw=_mean(night["circle_pm_kw"], hours),
-        heats=heat_count,
-        heat_minutes=heat_minutes,
+        q_top_slope=_mean(night["q_top_slope"], hours),
+        heat_count=heat_count,
+        heats_a_night=_ratio(heat_count, (heats > 0.0).sum(axis=1).astype(np.float64)),
+        heat_minutes=_mean(night["heat_minutes_median"], heats),
         heat_kwh=_mean(night["heat_kwh_median"], heats),
-        heat_kwh_cv=heat_kwh_cv,
+        heat_kwh_cv=_mean(night["heat_kwh_cv"], heats),
         heat_period_min=_mean(night["heat_period_min"], heats),
-        heat_period_spread=heat_period_spread,
-        gap_minutes=gap_minutes,
-        plateau_cv=plateau_cv,
+        heat_period_spread=_mean(night["heat_period_spread"], heats),
+        gap_minutes=_mean(night["gap_minutes_median"], heats),
+        plateau_cv=_mean(night["plateau_cv"], heats),
+    )
+
+
+def _sub_scores(week: Pooled) -> SubScores:
+    several = ramp(week.cycle_count, 4.0, 10.0)
+    repeats = np.where(np.isfinite(week.dip_rim_spread), ramp(week.dip_rim_spread, 0.09, 0.03), 1.0)
+    no_peaks = ramp(week.crest, 1.38, 1.15)
+    prominence = week.acf_peak - week.acf_trough
+    return SubScores(
+        rhythm=np.sqrt(ramp(week.acf_peak, 0.10, 0.45) * ramp(prominence, 0.40, 1.00)),
+        depth=ramp(week.dip_depth, 0.12, 0.45),
+        filling=ramp(week.filled, 0.22, 0.45),
+        flat_top=np.minimum(repeats, ramp(week.top_share, 0.25, 0.45)) * no_peaks,
+        quantum=ramp(week.cycle_kwh_spread, 0.40, 0.12) * several,
+        tempo=ramp(week.cycle_minutes_spread, 0.30, 0.10) * several,
+        heats=ramp(week.heat_kwh_cv, 0.30, 0.12)
+        * ramp(week.heat_period_spread, 0.35, 0.15)
+        * ramp(week.heat_count, 3.0, 8.0)
+        * ramp(week.heats_a_night, 1.2, 2.5)
+        * ramp(week.heat_minutes, 22.0, 32.0)
+        * ramp(week.gap_minutes, 50.0, 35.0)
+        * ramp(week.plateau_cv, 0.20, 0.10)
+        * ramp(week.top_share, 0.15, 0.35)
+        * no_peaks,
+        instants=ramp(week.snapshot_rms, 0.05, 0.20),
+        circle=ramp(week.q_top_slope, 0.10, -0.20),
     )
 
 

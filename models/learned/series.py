@@ -17,6 +17,7 @@ FINE_S: Final = 120
 _ENOUGH_OF_A_ROW: Final = 0.5
 _ENOUGH_OF_A_QUARTER: Final = 0.6
 _FROZEN_SHARE: Final = 0.05
+_IDLE_KW: Final = 1.0
 _JUMP_TIMES: Final = 20.0
 _JUMP_FLOOR_KW: Final = 50.0
 _CATCH_UP_TIMES: Final = 1.5
@@ -144,7 +145,11 @@ def _without_foreign(power_kw: Floats, snapshot_kw: Floats | None) -> tuple[Floa
     jumps = ((largest > _JUMP_TIMES * second) & (largest > _JUMP_FLOOR_KW)) | (
         idle & (largest > _CATCH_UP_TIMES * second)
     )
-    doubtful = np.flatnonzero(jumps | (idle & (snapshot_kw is not None)))
+    if snapshot_kw is not None:
+        idling = np.flatnonzero(idle)
+        loaded = (power_kw[idling] == 0.0) & (snapshot_kw[idling] > _IDLE_KW)
+        jumps[idling] |= np.count_nonzero(loaded, axis=1) >= 2
+    doubtful = np.flatnonzero(jumps)
     if not len(doubtful):
         return power_kw, ordered, count
     part = power_kw[doubtful]
@@ -171,7 +176,7 @@ def _jumps(power_kw: Floats, largest: Floats, second: Floats) -> NDArray[np.bool
 
 def _frozen(power_kw: Floats, snapshot_kw: Floats) -> NDArray[np.bool_]:
     largest = np.fmax.reduce(snapshot_kw, axis=1, initial=0.0)[:, None]
-    frozen = (power_kw == 0.0) & (snapshot_kw > _FROZEN_SHARE * largest) & (snapshot_kw > 1.0)
+    frozen = (power_kw == 0.0) & (snapshot_kw > _FROZEN_SHARE * largest) & (snapshot_kw > _IDLE_KW)
     lasting = np.zeros_like(frozen)
     pair = frozen[:, 1:] & frozen[:, :-1]
     lasting[:, 1:] |= pair
@@ -192,15 +197,16 @@ def _first_with_data(shape: tuple[int, int], *candidates: Floats | None) -> tupl
     if not offered:
         return np.full(shape, np.nan, dtype=np.float32), never
     enough = _ENOUGH_OF_A_ROW * shape[1]
-    first_count = np.isfinite(offered[0]).sum(axis=1)
-    if len(offered) > 1 and bool((first_count >= enough).all()):
-        return offered[0], never
-    counts = np.stack([first_count, *(np.isfinite(c).sum(axis=1) for c in offered[1:])])
+    last_is_first = len(offered) == 1 and last_offered
+    thin = np.flatnonzero(np.count_nonzero(np.isfinite(offered[0]), axis=1) < enough)
+    if len(offered) == 1 or not len(thin):
+        return offered[0], np.full(shape[0], last_is_first)
+    counts = np.stack([np.count_nonzero(np.isfinite(c[thin]), axis=1) for c in offered])
     covers = counts >= enough
     choice = np.where(covers.any(axis=0), covers.argmax(axis=0), counts.argmax(axis=0))
-    chosen = offered[0]
+    chosen = offered[0].copy()
     for position in range(1, len(offered)):
-        mine = choice == position
-        if bool(mine.any()):
-            chosen = np.where(mine[:, None], offered[position], chosen)
-    return chosen, (choice == len(offered) - 1) & last_offered
+        mine = thin[choice == position]
+        chosen[mine] = offered[position][mine]
+    never[thin] = (choice == len(offered) - 1) & last_offered
+    return chosen, never

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import logging
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from monitor.desk.store import LeadChange
 
 DAY_S = 6.0
-KIND_ZH = {"furnace_melt": "疑似感应炉熔炼", "sealed_site": "关停企业疑似用电", "meter_silent": "电表失联"}
 CHANGE_ZH = {"raised": "新线索", "amended": "更新", "withdrawn": "撤回", "reopened": "恢复"}
 CHANGE_STYLE = {"raised": "bold red", "amended": "dim", "withdrawn": "yellow", "reopened": "bold red"}
 
@@ -83,7 +83,7 @@ class Screen:
         self._bar = Progress(
             TextColumn("模拟时间 [bold]{task.fields[now]}[/]"),
             BarColumn(bar_width=30),
-            TextColumn("读数 {task.fields[readings]:,}  线索 {task.fields[leads]}"),
+            TextColumn("量测 {task.fields[readings]:,}  线索 {task.fields[leads]}"),
             TimeElapsedColumn(),
             console=console,
             disable=quiet or not console.is_terminal,
@@ -105,7 +105,7 @@ class Screen:
         if self._quiet:
             return
         self._print(f"[bold]GridWarden 演示 demo[/]  {spec.sites} 个厂区，{spec.days} 天，种子 {spec.seed}")
-        self._print(f"状态目录 state {state_dir}", style="dim")
+        self._print(f"另开终端查看 in another terminal: gridwarden leads list --state {state_dir}", style="dim")
         span_ms = spec.days * 86_400_000
         self._first_ms = int(dt.datetime.combine(spec.start, dt.time(), dt.UTC).timestamp() * 1000) - 8 * 3_600_000
         self._bar.update(self._task, total=span_ms)
@@ -128,8 +128,8 @@ class Screen:
         name = lead["enterprise"]["name"] if lead.get("enterprise") else change.subject
         self._print(
             f"[{CHANGE_STYLE[change.change.value]}]{CHANGE_ZH[change.change.value]}[/] "
-            f"{lead['last_night']}夜 {KIND_ZH[change.kind.value]} {name}（{change.subject}） "
-            f"证据 {lead['score']:.2f} 登记不符 {lead['mismatch']:.2f} [dim]{change.lead_id}[/]"
+            f"{lead['last_night']} 夜 {lead['title']['zh']} {name}（{change.subject}） "
+            f"用电迹象 {lead['score']:.2f} 与登记不符 {lead['mismatch']:.2f} [dim]{change.lead_id}[/]"
         )
 
     def progress(self, published: Published, settled: int) -> None:
@@ -142,21 +142,27 @@ class Screen:
         if self._quiet or self._console.is_terminal or now.date() == self._told_day:
             return
         self._told_day = now.date()
-        self._print(f"模拟时间 {now:%Y-%m-%d}  读数 {settled}  线索 {len(self._leads)}", style="dim")
+        self._print(f"模拟时间 {now:%Y-%m-%d}  量测 {settled:,}  线索 {len(self._leads)}", style="dim")
 
     def done(self, score: Score) -> None:
         """The last day is over."""
         if self._quiet:
             return
         self._print(
-            f"[bold green]完成 done[/] 读数 {score.published} 发布 = {score.stored} 入库 + {score.duplicate} 重复 + "
-            f"{score.conflict} 矛盾 + {score.quarantined} 隔离，丢失 {score.lost}"
+            f"[bold green]完成 done[/] 发布量测 {score.published:,} 条 = 入库 {score.stored:,} + "
+            f"重复 {score.duplicate:,} + 矛盾 {score.conflict:,} + 隔离 {score.quarantined:,}；丢失 {score.lost}"
         )
         self._print(
-            f"未登记感应炉 {score.furnaces} 座，找到 {score.found}；误报 {score.false_leads}"
-            f"（{score.site_weeks:.0f} 厂区·周）；线索 {dict(score.leads)}；{score.seconds:.0f} 秒"
+            f"未登记的感应炉厂区 {score.furnaces} 个，找到 {score.found} 个；无炉厂区误报 {score.false_leads} 条"
+            f"（共 {score.site_weeks:.0f} 厂区·周）；线索 {_by_kind(score.leads)}；用时 {score.seconds:.0f} 秒"
         )
-        self._print("仍在运行，可查看指标；Ctrl-C 结束 still running, Ctrl-C ends it", style="dim")
+        self._print("仍在运行，可查看线索和指标；Ctrl-C 结束 still running, Ctrl-C ends it", style="dim")
 
     def _print(self, text: str, style: str | None = None) -> None:
         self._bar.console.print(text, style=style, soft_wrap=True)
+
+
+def _by_kind(counts: Mapping[str, int]) -> str:
+    from monitor.lead_texts import WORDINGS
+
+    return "、".join(f"{wording.title.zh} {counts.get(kind.value, 0)}" for kind, wording in WORDINGS.items())

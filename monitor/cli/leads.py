@@ -11,7 +11,7 @@ import typer
 from models.domain.leads import LeadKind, LeadState
 from monitor.supervise import ExitCode
 
-app = typer.Typer(help="线索 Leads: list them, or show one with its evidence and trail.", no_args_is_help=True)
+app = typer.Typer(help="线索 Leads: list them, or show one with its evidence.", no_args_is_help=True)
 
 StateDir = Annotated[Path, typer.Option("--state", metavar="DIR", help="State directory of the daemon.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -24,6 +24,7 @@ _STATES: Final = {
     LeadState.STALE.value: "已陈旧",
     LeadState.WITHDRAWN.value: "已撤回",
 }
+_STATUSES: Final = {"operating": "在产", "closed": "关停", "power_cut": "断电"}
 _CHANGES: Final = {"raised": "提出", "amended": "修订", "withdrawn": "撤回", "reopened": "重新提出"}
 _DELIVERIES: Final = {
     "sent": "已送达",
@@ -94,18 +95,21 @@ def _print_table(leads: list[dict[str, Any]]) -> None:
         console.print("没有线索。No leads.")
         return
     table = Table(title="线索 Leads", title_justify="left", show_lines=True)
-    table.add_column("线索 lead", no_wrap=True)
-    table.add_column("夜 nights", justify="right", no_wrap=True)
-    table.add_column("得分 score\n不符 mismatch", justify="right", no_wrap=True)
-    table.add_column("摘要 summary", ratio=1, min_width=24, overflow="fold")
+    table.add_column("编号 id\n状态 state", no_wrap=True)
+    table.add_column("类型 kind\n夜 nights", no_wrap=True)
+    table.add_column("企业 enterprise\n厂区 site", ratio=1, min_width=12, overflow="fold")
+    table.add_column("迹象 score\n不符 mismatch", justify="right", no_wrap=True)
     for lead in leads:
+        nights = len({entry["night"] for entry in lead["nights"]})
+        who = (lead["enterprise"] or {}).get("name") or lead["site"]["name"] or "-"
         table.add_row(
-            escape(f"{lead['id']}\n{lead['title']['zh']}\n{_STATES[lead['state']]}"),
-            f"{len({entry['night'] for entry in lead['nights']})}\n{lead['last_night'][5:]}",
+            escape(f"{lead['id']}\n{_STATES[lead['state']]}"),
+            escape(f"{lead['title']['zh']}\n{nights} 夜，至 {lead['last_night'][5:]}"),
+            escape(f"{who}\n{lead['site']['id']}"),
             f"{lead['score']:.2f}\n{lead['mismatch']:.2f}",
-            escape(lead["summary"]["zh"]),
         )
     console.print(table)
+    console.print("线索不是结论，详情见 A lead is no verdict; more: gridwarden leads show ID --state DIR", style="dim")
     stuck = sum("needs_person" in lead.get("delivery", {}).values() for lead in leads)
     if stuck:
         console.print(f"{stuck} 条线索的通知被拒收，需人工处理。Notices of {stuck} lead(s) were refused.", style="red")
@@ -130,11 +134,12 @@ def _print_lead(lead: dict[str, Any]) -> None:
             f"{_STATES[lead['state']]} {lead['state']}，第 {lead['revision']} 版 revision {lead['revision']}",
         ),
         ("企业 enterprise", f"{enterprise.get('name') or '-'} {enterprise.get('uscc') or ''}"),
-        ("行业 / 登记状态 trade / status", f"{enterprise.get('trade') or '-'} / {enterprise.get('status') or '-'}"),
+        ("行业 trade (GB/T 4754)", enterprise.get("trade")),
+        ("登记状态 status", _registered(enterprise)),
         ("厂区 site", f"{lead['site']['name'] or '-'} {lead['site']['id']} {lead['site']['address'] or ''}"),
         ("电表 meters", "、".join(lead["meters"])),
-        ("夜 nights", f"{lead['first_night']} … {lead['last_night']}"),
-        ("用电迹象得分 score", f"{lead['score']:.2f}"),
+        ("夜 nights", f"{len({n['night'] for n in lead['nights']})} 夜，{lead['first_night']} … {lead['last_night']}"),
+        ("用电迹象 score", f"{lead['score']:.2f}"),
         ("概率 probability", "-" if lead["probability"] is None else f"{lead['probability']:.2f}"),
         ("与登记不符 mismatch", f"{lead['mismatch']:.2f}"),
         ("上月线索 previous", lead["previous"]),
@@ -144,13 +149,34 @@ def _print_lead(lead: dict[str, Any]) -> None:
     console.print(Panel(summary, title=f"{lead['title']['zh']} {lead['title']['en']}", title_align="left"))
     console.print(facts)
     console.print("\n[bold]依据 Because[/bold]（最明显的一夜 of the strongest night）")
-    for reason in lead["reasons"]:
-        console.print(f"  • {escape(reason['zh'])}\n    {escape(reason['en'])}")
+    console.print(_numbered([(reason["zh"], reason["en"]) for reason in lead["reasons"]]))
     console.print("\n[bold]现场核查 What to check[/bold]")
-    for number, (zh, en) in enumerate(zip(lead["what_to_check"]["zh"], lead["what_to_check"]["en"], strict=True), 1):
-        console.print(f"  {number}. {escape(zh)}\n     {escape(en)}")
+    console.print(_numbered(list(zip(lead["what_to_check"]["zh"], lead["what_to_check"]["en"], strict=True))))
+    console.print()
     console.print(_evidence_table(lead))
     console.print(_trail_table(lead))
+
+
+def _registered(enterprise: dict[str, Any]) -> str:
+    """The registered status as the register's sheets call it, with its date."""
+    status = enterprise.get("status")
+    if not status:
+        return "-"
+    since = f"，自 {enterprise['since']} 起 since {enterprise['since']}" if enterprise.get("since") else ""
+    return f"{_STATUSES.get(status, status)} {status}{since}"
+
+
+def _numbered(lines: list[tuple[str, str]]) -> Any:
+    """Numbered Chinese lines, each with its English below it."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right", min_width=4)
+    grid.add_column(ratio=1)
+    for number, (zh, en) in enumerate(lines, 1):
+        grid.add_row(f"{number}.", f"{escape(zh)}\n[dim]{escape(en)}[/dim]")
+    return grid
 
 
 def _evidence_table(lead: dict[str, Any]) -> Any:
@@ -158,11 +184,12 @@ def _evidence_table(lead: dict[str, Any]) -> Any:
     from rich.table import Table
 
     table = Table(title="证据 Evidence", title_justify="left")
-    for heading in ("夜 night", "电表 meter", "得分 score", "量测摘要 readings digest"):
+    for heading in ("夜 night", "电表 meter", "迹象 score", "量测摘要 readings digest"):
         table.add_column(heading)
     for entry in lead["nights"]:
         table.add_row(entry["night"], escape(entry["meter"]), f"{entry['score']:.2f}", entry["digest"][:16])
-    table.caption = "版本 versions: " + escape(", ".join(f"{k} {v}" for k, v in sorted(lead["versions"].items())))
+    versions = ", ".join(f"{name} {version[:12]}" for name, version in sorted(lead["versions"].items()))
+    table.caption = escape(f"版本 versions: {versions}")
     return table
 
 
@@ -171,18 +198,21 @@ def _trail_table(lead: dict[str, Any]) -> Any:
     from rich.table import Table
 
     table = Table(title="记录 Trail", title_justify="left")
-    for heading in ("版 revision", "变化 change", "记录时间 recorded", "送达 delivery"):
+    for heading in ("版 revision", "变化 change", "记录时间 recorded (UTC)", "送达 delivery"):
         table.add_column(heading)
+    told = _told(lead)
     for revision in lead["revisions"]:
         damaged = "" if revision["intact"] else " [red]内容已损坏 damaged[/red]"
         change = f"{_CHANGES[revision['change']]} {revision['change']}{damaged}"
-        table.add_row(str(revision["revision"]), change, revision["recorded_at"], "")
-    for notice in lead["notices"]:
-        note = f"（{notice['note']}）" if notice["note"] else ""
-        table.add_row(
-            "",
-            escape(notice["event_type"].split(".")[-2]),
-            notice["sent_at"] or "-",
-            escape(f"{notice['sink']}: {_DELIVERIES[notice['state']]}{note}"),
-        )
+        recorded = revision["recorded_at"][:19].replace("T", " ")
+        table.add_row(str(revision["revision"]), change, recorded, escape(told.get(revision["revision"], "")))
     return table
+
+
+def _told(lead: dict[str, Any]) -> dict[int, str]:
+    """By revision, what became of its notices."""
+    lines: dict[int, list[str]] = {}
+    for notice in lead["notices"]:
+        note = f"（{notice['note']}）" if notice["note"] and notice["state"] != "sent" else ""
+        lines.setdefault(notice["revision"], []).append(f"{notice['sink']} {_DELIVERIES[notice['state']]}{note}")
+    return {revision: "\n".join(told) for revision, told in lines.items()}

@@ -12,7 +12,7 @@ from models.domain.readings import RejectReason
 from monitor.supervise import ExitCode
 
 app = typer.Typer(
-    help="隔离区 Quarantine: list what was refused, or show one entry with its bytes and the remedy.",
+    help="隔离区 Quarantine: what was refused, why, and the remedy.",
     no_args_is_help=True,
 )
 
@@ -83,21 +83,27 @@ def _print_table(entries: list[dict[str, Any]]) -> None:
     if not entries:
         console.print("隔离区为空。The quarantine is empty.")
         return
-    table = Table(title="隔离区 Quarantine", title_justify="left")
+    table = Table(title="隔离区 Quarantine", title_justify="left", show_lines=True)
     table.add_column("编号 id", justify="right", no_wrap=True)
-    table.add_column("收到 received", no_wrap=True)
-    table.add_column("数据源 publisher", overflow="fold")
-    table.add_column("原因 reason", no_wrap=True)
+    table.add_column("收到 received\n(UTC)", no_wrap=True)
+    table.add_column("数据源 publisher\n原因 reason", overflow="fold")
     table.add_column("说明 detail", ratio=1, overflow="fold")
     for entry in entries:
         table.add_row(
             "-" if entry["id"] is None else str(entry["id"]),
-            entry["received"][:19],
-            escape(printable(entry["publisher"])),
-            entry["reason"],
-            escape(printable(entry["detail"])),
+            entry["received"][:19].replace("T", "\n"),
+            escape(f"{printable(entry['publisher'])}\n{entry['reason']}"),
+            escape(f"{_short(entry['reason'])}\n{printable(entry['detail'])}"),
         )
     console.print(table)
+    console.print("处理办法见 What to do: gridwarden quarantine show ID --state DIR", style="dim")
+
+
+def _short(reason: str) -> str:
+    """The reason in Chinese: what its remedy says before the colon."""
+    from monitor.quarantine_remedies import REMEDIES
+
+    return REMEDIES[RejectReason(reason)].zh.partition("：")[0]
 
 
 def _print_entry(entry: dict[str, Any]) -> None:
@@ -119,7 +125,7 @@ def _print_entry(entry: dict[str, Any]) -> None:
         ("格式 adapter", entry["adapter"]),
         ("原因 reason", entry["reason"]),
         ("字段 field", entry["field"] or "-"),
-        ("读数行 readings", rows or "整条报文 the whole message"),
+        ("量测行 readings", rows or "整条报文 the whole message"),
         ("字节 bytes", f"{entry['payload_bytes']}{kept}"),
         ("SHA-256", entry["payload_sha256"]),
     ):

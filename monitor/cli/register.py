@@ -27,7 +27,7 @@ SHOWN_FAULTS = 200
 
 _WIDTH_WHEN_PIPED = 160
 
-app = typer.Typer(help="The register: who is watched, with what, since when.", no_args_is_help=True)
+app = typer.Typer(help="登记簿 Register: who is watched, with what, since when.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.pool import QueuePool
+
+from monitor.storage import as_store_error
 
 _log = structlog.get_logger(__name__)
 
@@ -73,6 +76,22 @@ def open_desk(state_dir: Path) -> sa.Engine:
         raise
     _log.info("desk opened", sqlite=sqlite3.sqlite_version, schema=HEAD)
     return engine
+
+
+@contextmanager
+def desk_transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One transaction of the core thread: whole or not at all.
+
+    Raises `StoreFull` where nothing was written and it may be tried again, `StoreFatal` or `StoreDamaged` where the
+    process must end (rule S3).
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except sa.exc.DBAPIError as error:
+        if isinstance(error.orig, sqlite3.Error):
+            raise as_store_error(Path(engine.url.database or DESK_FILE), error.orig) from error
+        raise
 
 
 def read_desk(state_dir: Path) -> sa.Engine:

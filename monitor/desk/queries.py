@@ -65,7 +65,8 @@ def show_lead(engine: sa.Engine, lead_id: str) -> dict[str, Any] | None:
     """One lead with its trail, None where there is none.
 
     As in `list_leads`, and `handled_by`, `handled_reason`, `handled_at`; `revisions`, oldest first, each with its
-    `content` and whether it is `intact` (its digest fits); `notices`, each with state, attempts and note.
+    `content` and whether it is `intact` (its digest fits); `notices`, each with the revision it
+    tells, its state, attempts and note.
     """
     with engine.begin() as connection:
         row = connection.execute(_leads().where(LEADS.c.id == lead_id)).one_or_none()
@@ -129,6 +130,7 @@ def _notice(row: sa.Row[Any]) -> dict[str, Any]:
         "seq": row.seq,
         "sink": row.sink,
         "event_type": row.event_type,
+        "revision": msgspec.json.decode(row.body)["data"]["revision"],
         "idempotency_key": row.idempotency_key,
         "state": row.state,
         "attempts": row.attempts,

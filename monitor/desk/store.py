@@ -14,6 +14,7 @@ from models.domain.clock import Clock
 from models.domain.leads import LeadKind, lead_id
 from models.domain.nights import Night
 from models.domain.register import Register
+from monitor.desk.database import desk_transaction
 from monitor.desk.events import ChangeKind
 from monitor.desk.finding_rows import chunked, replace_findings, suspects_of
 from monitor.desk.lead_rows import STANDING_RAISED, lead_dict, utc_text
@@ -75,7 +76,7 @@ class Desk:
         `closed` nights by feed and the journal `cursor`, is one transaction: it happens whole or not at all.
         Raises ValueError for findings outside of what was judged, or with numbers that are not finite.
         """
-        with self._engine.begin() as connection:
+        with desk_transaction(self._engine) as connection:
             touched = replace_findings(connection, night.date, judged, detectors, findings)
             subjects = {
                 (LeadKind(detector), site, month)
@@ -92,24 +93,24 @@ class Desk:
 
     def set_closed(self, feed: str, night: dt.date) -> None:
         """Record that `night` was judged as closed for a feed; an earlier night than the recorded one is ignored."""
-        with self._engine.begin() as connection:
+        with desk_transaction(self._engine) as connection:
             _set_closed(connection, feed, night)
 
     def closed_nights(self) -> dict[str, dt.date]:
         """Per feed the last night judged as closed."""
-        with self._engine.begin() as connection:
+        with desk_transaction(self._engine) as connection:
             rows = connection.execute(sa.select(CLOSED_NIGHTS.c.feed, CLOSED_NIGHTS.c.night).order_by("feed"))
             return {feed: dt.date.fromisoformat(night) for feed, night in rows}
 
     def journal_cursor(self) -> int:
         """The journal sequence up to which everything is judged; 0 at first."""
-        with self._engine.begin() as connection:
+        with desk_transaction(self._engine) as connection:
             value = connection.scalar(sa.select(CURSORS.c.value).where(CURSORS.c.name == _JOURNAL_CURSOR))
         return int(value) if value is not None else 0
 
     def set_journal_cursor(self, seq: int) -> None:
         """Move the cursor."""
-        with self._engine.begin() as connection:
+        with desk_transaction(self._engine) as connection:
             _set_cursor(connection, seq)
 
     def final_leads(self) -> Iterator[dict[str, Any]]:
@@ -130,7 +131,7 @@ class Desk:
             .where(LEADS.c.standing == STANDING_RAISED)
             .order_by(LEADS.c.id)
         )
-        with self._engine.begin() as connection:
+        with desk_transaction(self._engine) as connection:
             rows = connection.execute(query).all()
         for body, standing, handling, raised_at_ms, revised_at_ms in rows:
             yield {

@@ -237,6 +237,20 @@ def test_a_short_stall_is_waited_out_without_a_disconnection(broker: Broker) -> 
         assert rig.events.named("disconnected") == []
 
 
+def test_acknowledgements_go_out_while_the_queue_is_full(broker: Broker) -> None:
+    queue = IntakeQueue(20, put_wait_s=20.0)
+    with running(settings(broker.port, 5), queue) as rig, publisher(broker.port) as publish:
+        for number in range(60):
+            publish(b"%d" % number)
+        until(lambda: len(queue) == 20, "full queue")
+        got = rig.take(20)
+        until(lambda: len(queue) == 20, "full queue again")
+        time.sleep(0.1)
+        rig.source.acknowledge(got)
+        until(lambda: not rig.source._acks and not rig.source._unsent, "sending of the acknowledgements", 1.0)
+        assert len(queue) == 20
+
+
 def test_pausing_takes_no_more_but_still_acknowledges(broker: Broker) -> None:
     chosen = settings(broker.port, 5)
     with running(chosen) as rig, publisher(broker.port) as publish:

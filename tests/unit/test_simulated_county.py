@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from models.domain.codes import trade_section, uscc_is_valid
+from models.domain.codes import trade_section, uscc_check_character, uscc_has_shape
 from models.domain.readings import RejectReason
 from models.domain.register import CalendarKind, EnterpriseStatus, FurnaceKind, Register
 from models.simulated.county import County, CountySpec, DayReadings, build
@@ -71,7 +71,8 @@ def test_truth_and_register_agree_on_what_is_declared(county: County) -> None:
 def test_the_register_holds_valid_codes_and_whole_references(county: County) -> None:
     rows = county.register
     assert len({e.uscc for e in rows.enterprises}) == 240
-    assert all(uscc_is_valid(e.uscc) and trade_section(e.trade) is not None for e in rows.enterprises)
+    assert all(uscc_has_shape(e.uscc) and uscc_check_character(e.uscc[:17]) == e.uscc[17] for e in rows.enterprises)
+    assert all(trade_section(e.trade) is not None for e in rows.enterprises)
     assert len({m.meter for m in rows.meters}) == 240
     assert {m.publisher for m in rows.meters} == {p.publisher for p in rows.publishers}
     assert {m.feeder for m in rows.meters} <= {f.feeder for f in rows.feeders}
