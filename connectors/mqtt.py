@@ -35,6 +35,9 @@ WRITABLE_TOPICS: Final = ("grid/v1/+/feedback", "grid/v1/iit/+/leads")
 UNREADABLE: Final = ""
 """Adapter of a message that could not even be wrapped; decoding refuses it as INTERNAL."""
 
+NO_PUBLISHER: Final = "?"
+"""Publisher of a message whose topic names no proper one: no id, so the register refuses all its readings (A2)."""
+
 _SESSION_TAKEN_OVER: Final = 142
 _PACKETS_A_TURN: Final = 64
 _MAX_ROUTES: Final = 10_000
@@ -406,9 +409,8 @@ class MqttSource:
             raw = RawMessage(name, payload, wall_ms, publisher, adapter, qos, retain, dup, expiry, self.generation, mid)
         except BaseException:
             log.exception("a message could not be wrapped; it goes to quarantine")
-            raw = RawMessage(
-                "", payload, self._clock.wall_ms(), "", UNREADABLE, qos=qos, generation=self.generation, mid=mid
-            )
+            now_ms, generation = self._clock.wall_ms(), self.generation
+            raw = RawMessage("", payload, now_ms, NO_PUBLISHER, UNREADABLE, qos=qos, generation=generation, mid=mid)
         try:
             taken = self._queue.put(raw)
         except BaseException:
@@ -422,11 +424,11 @@ class MqttSource:
         name = topic.decode("utf-8")
         for subscription in self._settings.subscriptions:
             if topic_matches_sub(subscription.topic, name):
-                route = (name, subscription.adapter, subscription.publisher_of(name))
+                route = (name, subscription.adapter, subscription.publisher_of(name) or NO_PUBLISHER)
                 break
         else:
-            route = (name, UNREADABLE, "")
-        if not route[2]:
+            route = (name, UNREADABLE, NO_PUBLISHER)
+        if route[2] == NO_PUBLISHER:
             self._events.security(f"topic {name[:80]!a} names no publisher")
         if len(self._routes) >= _MAX_ROUTES:
             self._routes.clear()

@@ -179,7 +179,7 @@ def _decoy(at: Mapping[str, float]) -> list[Reason]:
     spread = 100.0 * (at["heat_kwh_cv"] if at["heat_score"] > at["quarter_score"] else at["cycle_kwh_spread"])
     period = at["period_min"] if np.isfinite(at["period_min"]) else at["heat_period_min"]
     peak = at["acf_peak"]
-    if at["circle"] > 0.5 and np.isfinite(spread):
+    if at["score_circle"] > 0.5 and np.isfinite(spread):
         zh = f"最易混淆的负荷：中频透热（锻造加热）；其停顿不规则，而此处每周期电量的离散系数仅 {spread:.0f} %"
         en = (
             f"nearest other load: induction forging heater. Its stops are irregular; here energy per cycle varies by "

@@ -138,7 +138,7 @@ def _detail(reason: RejectReason, meter: str, ts_ms: int, publisher: str) -> str
     stamp = dt.datetime.fromtimestamp(ts_ms / 1000.0, dt.UTC).isoformat()
     match reason:
         case RejectReason.UNKNOWN_METER:
-            return f"meter {meter} is not in the register at {stamp}: add it to the register, then retry"
+            return f"meter {meter} is not in the register at {stamp}: add it to the register, then have it sent again"
         case RejectReason.AUTHZ:
             return f"meter {meter} may not be sent (or revised) by publisher {publisher!r}: check the register's row"
         case RejectReason.TIME_FUTURE:

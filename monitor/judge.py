@@ -179,7 +179,7 @@ class Judge:
         try:
             judgement = detector.evaluate(window, context)
         except Exception:
-            log.exception("detector %s failed on night %s; its meters are undetermined", detector.name, window.night.date)
+            log.exception("detector %s failed on night %s: undetermined", detector.name, window.night.date)
             self.on_failed(detector.name)
             judgement = cannot_judge(detector.name, window)
         self.on_evaluated(detector.name, self.clock.monotonic_s() - began_s)

@@ -22,7 +22,9 @@ Rows = Mapping[str, NDArray[np.float32]]
 FIRST_PERIOD_LAG: Final = 3
 LAST_PERIOD_LAG: Final = 10
 LEVEL_SHARE: Final = 0.5
-"""Nights whose p95 is below this share of the week's highest show other loads than the one in question."""
+"""Nights whose p95 is below this share of the week's usual high level show other loads than the one in question."""
+WRONG_LEVEL: Final = 3.0
+"""A night this many times above the usual high level is metered wrongly."""
 NATS_A_NIGHT: Final = 10.0
 """No single night may decide between circle and line."""
 KWH_PER_TONNE: Final = 600.0
@@ -74,7 +76,8 @@ class SubScores:
     rhythm    the load repeats: a peak of the pooled autocorrelation at 45 to 150 minutes, above the trough before it
     depth     the dips are deep: tapping and recharging take nearly no power
     filling   cycles fill the working hours: decoys stop now and then, a furnace heats again at once
-    flat_top  full power is the same each time, most of the time, and nothing stands far above it
+    flat_top  full power is the same each time, most of the time, and nothing stands far above it; or the load kept
+              time and energy through so many cycles that another load on top of it may blur the level
     quantum   each cycle takes the same energy: the crucible is a measuring cup
     tempo     each cycle takes the same time: one crew, one furnace
     heats     the one-minute series shows heats of equal energy and period, flat inside, with short pauses
@@ -133,8 +136,7 @@ def pool_nights(past: Rows) -> Pooled:
     """Pool nightly rows (n, k); a night counts by its block hours, its cycles or its heats."""
     night = {name: np.asarray(values, dtype=np.float64) for name, values in past.items()}
     level_kw = night["power_p95_kw"]
-    usual = level_kw >= LEVEL_SHARE * np.fmax.reduce(level_kw, axis=1, initial=0.0)[:, None]
-    judged = usual & np.isfinite(night[ACF_NAMES[0]])
+    judged = _usual_level(level_kw) & np.isfinite(night[ACF_NAMES[0]])
     hours = np.where(judged, np.nan_to_num(night["block_hours"]), 0.0)
     cycles = np.where(judged, np.nan_to_num(night["cycle_count"]), 0.0)
     heats = np.nan_to_num(night["heat_count"])
@@ -180,13 +182,17 @@ def _sub_scores(week: Pooled) -> SubScores:
     repeats = np.where(np.isfinite(week.dip_rim_spread), ramp(week.dip_rim_spread, 0.09, 0.03), 1.0)
     no_peaks = ramp(week.crest, 1.38, 1.15)
     prominence = week.acf_peak - week.acf_trough
+    quantum = ramp(week.cycle_kwh_spread, 0.40, 0.12) * several
+    tempo = ramp(week.cycle_minutes_spread, 0.30, 0.10) * several
+    flat = np.minimum(repeats, ramp(week.top_share, 0.25, 0.45))
+    clockwork = ramp(week.cycle_count, 40.0, 80.0) * np.minimum(quantum, tempo)
     return SubScores(
         rhythm=np.sqrt(ramp(week.acf_peak, 0.10, 0.45) * ramp(prominence, 0.40, 1.00)),
         depth=ramp(week.dip_depth, 0.12, 0.45),
         filling=ramp(week.filled, 0.22, 0.45),
-        flat_top=np.minimum(repeats, ramp(week.top_share, 0.25, 0.45)) * no_peaks,
-        quantum=ramp(week.cycle_kwh_spread, 0.40, 0.12) * several,
-        tempo=ramp(week.cycle_minutes_spread, 0.30, 0.10) * several,
+        flat_top=np.maximum(flat, clockwork) * no_peaks,
+        quantum=quantum,
+        tempo=tempo,
         heats=ramp(week.heat_kwh_cv, 0.30, 0.12)
         * ramp(week.heat_period_spread, 0.35, 0.15)
         * ramp(week.heat_count, 3.0, 8.0)
@@ -199,6 +205,16 @@ def _sub_scores(week: Pooled) -> SubScores:
         instants=ramp(week.snapshot_rms, 0.05, 0.20),
         circle=ramp(week.q_top_slope, 0.10, -0.20),
     )
+
+
+def _usual_level(level_kw: Floats) -> NDArray[np.bool_]:
+    """Nights (n, k) at the week's usual high level: the second highest p95 where three nights are known."""
+    known = np.isfinite(level_kw)
+    ordered = np.sort(np.where(known, level_kw, 0.0), axis=1)
+    highest = ordered[:, -1]
+    three = (known.sum(axis=1) >= 3) & (level_kw.shape[1] >= 3)
+    usual = np.where(three, ordered[:, max(-2, -level_kw.shape[1])], highest)[:, None]
+    return np.asarray((level_kw >= LEVEL_SHARE * usual) & (level_kw <= WRONG_LEVEL * usual))
 
 
 def _mean(values: Floats, weights: Floats) -> Floats:

@@ -55,7 +55,21 @@ def check(
         if code is ExitCode.OK:
             checked = "配置和登记簿 / configuration and register" if rows is not None else "配置 / configuration"
             typer.echo(f"没有错误 / no faults: {checked}")
+            typer.echo(_what_was_read(rows))
     raise typer.Exit(code)
+
+
+def _what_was_read(rows: RegisterRows | None) -> str:
+    """The rows by sheet, so that an empty register is seen before every meter is unknown."""
+    from monitor.register.columns import SPECS
+    from monitor.register.show import row_counts
+
+    if rows is None:
+        return "未指定登记簿，将使用上次导入的 / no register named: `run` takes the one imported last"
+    counts = row_counts(rows)
+    if not any(counts.values()):
+        return "注意：登记簿为空，所有电表都将是未知电表 / the register is empty: every meter will be unknown"
+    return "登记簿 / register: " + ", ".join(f"{SPECS[name].label_zh} {name} {counts[name]}" for name in counts)
 
 
 def _settings(config: Path | None) -> tuple[Settings | None, Sequence[ConfigFault]]:

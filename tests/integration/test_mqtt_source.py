@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from connectors.mqtt import UNREADABLE, MqttSource
+from connectors.mqtt import NO_PUBLISHER, UNREADABLE, MqttSource
 from connectors.mqtt_settings import MqttSettings, Subscription
 from models.domain.clock import SystemClock
 from models.domain.readings import RawMessage
@@ -283,7 +283,7 @@ def test_flags_of_a_message_are_recorded(broker: Broker) -> None:
 def test_a_topic_that_names_no_publisher_is_a_security_event(broker: Broker) -> None:
     with running(settings(broker.port, 5)) as rig, publisher(broker.port) as publish:
         publish(b"x", "grid/v1/a b/readings")
-        assert rig.take(1)[0].publisher == ""
+        assert rig.take(1)[0].publisher == NO_PUBLISHER
         assert "names no publisher" in str(rig.events.named("security")[0])
 
 
