@@ -40,7 +40,7 @@ class FurnaceMelt:
     name: ClassVar[str] = "furnace_melt"
     needs: ClassVar[frozenset[str]] = frozenset({"p_kw", "p_mean_kw", "e_imp_kwh"})
 
-    threshold: float = 0.28
+    threshold: float = 0.25
     least_nights: int = 2
     least_heats: int = 4
     strong_score: float = 0.60

@@ -6,6 +6,7 @@ rows read back from history into rings of the same kind (design §2, invariant 3
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -124,13 +125,13 @@ class Judge:
         chunks = [keys[i : i + CHUNK_METERS] for i in range(0, len(keys), CHUNK_METERS)]
         rows: list[Features] = []
         for chunk in chunks:
-            window = ring.window(job.night, chunk, self._names(chunk))
+            window = self._window(ring, job.night, chunk)
             values = night_features(window, valley)
             rows.append(values)
             yield chunk if job.provisional else chunk[self._store_features(job, window, values)]
         alive = self._alive(job, rows)
         for chunk, row in zip(chunks, rows, strict=True):
-            window = ring.window(job.night, chunk, self._names(chunk))
+            window = self._window(ring, job.night, chunk)
             self._judge(job, window, row, alive=alive)
             yield chunk[:0]
         if job.keys is None and not job.provisional:
@@ -269,6 +270,14 @@ class Judge:
                 away &= ~home.has_data(job.night, members)
             adopted.append(members[away])
         return np.unique(np.concatenate(adopted))
+
+    def _window(self, ring: Ring, night: Night, keys: Keys) -> Window:
+        """The night of some meters, with what the register says of their counters."""
+        names = self._names(keys)
+        rows = [self.roster.register.meter(name, night.date) for name in names]
+        wraps = [row.register_wrap_kwh if row is not None else None for row in rows]
+        wrap_kwh = np.array([np.nan if wrap is None else wrap for wrap in wraps], dtype=np.float64)
+        return dataclasses.replace(ring.window(night, keys, names), wrap_kwh=wrap_kwh)
 
     def _names(self, keys: Keys) -> list[str]:
         return [self.roster.ids[key] for key in keys.tolist()]

@@ -92,7 +92,9 @@ def parse(payload: bytes) -> object | Refused:
             parse_constant=lambda _: math.inf,
         )
     except json.JSONDecodeError as error:
-        return Refused(RejectReason.PARSE, f"not JSON: {error.msg.removesuffix(' starting at')} at character {error.pos}")
+        return Refused(
+            RejectReason.PARSE, f"not JSON: {error.msg.removesuffix(' starting at')} at character {error.pos}"
+        )
     return document
 
 

@@ -51,7 +51,7 @@ def _noon_ms(date: dt.date, zone: ZoneInfo) -> int:
 
 
 def night_ordinals(ts_ms: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
-    """`date.toordinal()` of the night of each stamp, (n,) -> (n,); looked up once a quarter of an hour of event time."""
+    """`date.toordinal()` of the night of each stamp, (n,) -> (n,); looked up once a quarter hour of event time."""
     quarters, position = np.unique((ts_ms - 1) // _QUARTER_MS, return_inverse=True)
     ordinals = [night_of_stamp(quarter * _QUARTER_MS + 1, zone).date.toordinal() for quarter in quarters.tolist()]
     result: NDArray[np.int64] = np.array(ordinals, dtype=np.int64)[position]

@@ -37,7 +37,8 @@ class Window:
     that is not a register to (n, n_slots) float32; `registers` maps a register to (n, n_slots + 1) float64 whose
     column 0 is the reading at the night's start. NaN: nothing was reported, or the values reported contradict each
     other (`SlotFlag.CONFLICT`). A channel no meter of the window carries is absent. `flags` (n, n_slots) uint8.
-    A cadence that does not divide the night leaves the last, incomplete slot out.
+    A cadence that does not divide the night leaves the last, incomplete slot out. `wrap_kwh` (n,) is the value at which
+    a meter's energy registers wrap to zero, NaN where the register does not know it; None where nobody asked.
     """
 
     night: Night
@@ -46,6 +47,7 @@ class Window:
     instants: Mapping[str, NDArray[np.float32]]
     registers: Mapping[str, NDArray[np.float64]]
     flags: NDArray[np.uint8]
+    wrap_kwh: NDArray[np.float64] | None = None
 
     @property
     def n_slots(self) -> int:

@@ -119,10 +119,11 @@ def _metered_kw(window: Window, rows: slice) -> tuple[Floats | None, NDArray[np.
     imported = window.registers.get("e_imp_kwh")
     if imported is None:
         return None, np.zeros(len(window.meters[rows]), dtype=np.intp)
-    energy_kwh, reset = interval_energy_kwh(imported[rows], window.interval_s)
+    wrap_kwh = None if window.wrap_kwh is None else window.wrap_kwh[rows]
+    energy_kwh, reset = interval_energy_kwh(imported[rows], window.interval_s, wrap_kwh=wrap_kwh)
     exported = window.registers.get("e_exp_kwh")
     if exported is not None:
-        back_kwh, _ = interval_energy_kwh(exported[rows], window.interval_s)
+        back_kwh, _ = interval_energy_kwh(exported[rows], window.interval_s, wrap_kwh=wrap_kwh)
         energy_kwh -= np.nan_to_num(back_kwh)
     energy_kwh *= np.float32(3600.0 / window.interval_s)
     return energy_kwh, reset.sum(axis=1)

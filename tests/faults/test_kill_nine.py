@@ -16,7 +16,7 @@ import pytest
 from models.domain.clock import SystemClock
 from tests.support.broker import Broker
 from tests.support.daemon_process import COMMAND, DaemonProcess, until
-from tests.support.numbered import SUBSCRIPTIONS, Audit, NumberedPublisher, Numbering, all_in, audit
+from tests.support.numbered import SUBSCRIPTIONS, Audit, NumberedPublisher, Numbering, all_in, audit, closed_site_months
 from tests.support.register_dirs import register_dir
 
 METERS = 100
@@ -26,26 +26,46 @@ SOAK_KILLS = 50
 BACK_DAYS = 380
 SHARE_AT_START = 0.2
 
+LATE_ACK = """
+import time
+from connectors.mqtt import MqttSource
+acknowledge = MqttSource.acknowledge
+def late(self, messages):
+    time.sleep(0.1)
+    acknowledge(self, messages)
+MqttSource.acknowledge = late
+"""
+"""Not a bug: it makes the moment between commit and acknowledgement long enough for most kills to fall into it."""
+
 ACK_BEFORE_COMMIT = """
 import time
 from monitor.pipeline import Pipeline
 take_in = Pipeline.take_in
 def early(self, messages):
     self.source.acknowledge(messages)
-    time.sleep(0.02)
+    time.sleep(0.1)
     take_in(self, messages)
 Pipeline.take_in = early
 """
-FORGETS_WHAT_IT_STORED = """
-from monitor.applier import Applier
-Applier.rebuild = lambda self: None
+RECOVERY_WITHOUT_THE_JOURNAL = """
+from monitor.pipeline import Pipeline
+Pipeline._reapply = lambda self, entry: None
 """
-ANOTHER_LEAD_EACH_TIME = """
-import uuid
-from monitor import leads
-from models.domain import leads as domain
-domain.lead_id = leads.lead_id = lambda *_: uuid.uuid4().hex[:16]
+KNOWS_NOTHING_AGAIN = (
+    LATE_ACK
+    + """
+import numpy as np
+from monitor.redelivered import RefusedBefore
+from monitor.windows import Outcome, Ring
+apply = Ring.apply
+def blind(self, keys, ts_ms, rev, channels):
+    outcome, _ = apply(self, keys, ts_ms, rev, channels)
+    fresh = {name: ~np.isnan(values) for name, values in channels.items()}
+    return np.where(outcome == Outcome.DUPLICATE, np.uint8(Outcome.STORED), outcome), fresh
+Ring.apply = blind
+RefusedBefore.new = lambda self, messages: messages
 """
+)
 
 pytestmark = pytest.mark.mosquitto
 
@@ -55,8 +75,13 @@ def changed(program: str) -> tuple[str, ...]:
     return (sys.executable, "-c", f"{program}\nfrom monitor.cli.main import main\nmain()")
 
 
-def kill_and_restart(folder: Path, seed: int, kills: int, program: tuple[str, ...] = COMMAND) -> Audit:
-    """Load, kill at `kills` moments, drain, stop; returns what the stores say."""
+def kill_and_restart(
+    folder: Path, seed: int, kills: int, program: tuple[str, ...] = COMMAND, *, judged: bool = False
+) -> Audit:
+    """Load, kill at `kills` moments, drain, stop; returns what the stores say.
+
+    `judged` waits until every month has the lead of the closed site that draws power.
+    """
     rng = random.Random(seed)
     start_ms = (SystemClock().wall_ms() // 86_400_000 - BACK_DAYS) * 86_400_000
     numbering = Numbering(METERS, start_ms)
@@ -79,6 +104,9 @@ def kill_and_restart(folder: Path, seed: int, kills: int, program: tuple[str, ..
             sent = publisher.finish()
             daemon.ready()
             until(lambda: all_in(daemon.state_dir), 60)
+            if judged:
+                wanted = numbering.months(publisher.sent.tried)
+                until(lambda: closed_site_months(daemon.state_dir) >= wanted, 60)
             code, seconds = daemon.stop()
             assert code == 0, daemon.said
             assert seconds < 5.0, daemon.said
@@ -86,35 +114,45 @@ def kill_and_restart(folder: Path, seed: int, kills: int, program: tuple[str, ..
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_twenty_kills_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     seed = int(os.environ.get("GRIDWARDEN_KILL_SEED", "20260302"))
-    found = kill_and_restart(tmp_path, seed, KILLS)
-    print(f"seed {seed}: {found}")
+    found = kill_and_restart(tmp_path, seed, KILLS, judged=True)
     assert not found.faults, f"seed {seed}: {found.faults}"
     assert found.stored > 10_000, f"seed {seed}: hardly any load: {found}"
-    assert found.redelivered > 0, f"seed {seed}: no message came twice, so no kill fell between commit and ack: {found}"
-    assert found.leads > 0, f"seed {seed}: the closed site draws power and nobody says so: {found}"
+    assert found.redelivered > 0, f"seed {seed}: the broker never delivered twice: {found}"
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("round_", range(SOAK_ROUNDS))
-def test_a_thousand_kills_lose_nothing_and_repeat_nothing(tmp_path: Path, round_: int) -> None:
-    seed = int(os.environ.get("GRIDWARDEN_KILL_SEED", "1")) * 1000 + round_
-    found = kill_and_restart(tmp_path, seed, SOAK_KILLS)
-    assert not found.faults, f"seed {seed}: {found.faults}"
+@pytest.mark.slow
+def test_kills_between_commit_and_acknowledgement_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
+    found = kill_and_restart(tmp_path, 11, 4, changed(LATE_ACK))
+    assert not found.faults, found.faults
+    assert found.redelivered > 0, found
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("program", "fault"),
+    ("program", "faults"),
     [
-        pytest.param(ACK_BEFORE_COMMIT, "lost", id="ack_before_commit"),
-        pytest.param(FORGETS_WHAT_IT_STORED, "history: ", id="rings_not_rebuilt"),
-        pytest.param(ANOTHER_LEAD_EACH_TIME, "leads of", id="a_lead_id_not_of_its_content"),
+        pytest.param(ACK_BEFORE_COMMIT, ["history: lost"], id="ack_before_commit"),
+        pytest.param(RECOVERY_WITHOUT_THE_JOURNAL, ["history: lost"], id="recovery_without_the_journal"),
+        pytest.param(
+            KNOWS_NOTHING_AGAIN,
+            ["history: repeated", "quarantined readings: repeated"],
+            id="what_came_before_is_not_known_again",
+        ),
     ],
 )
-def test_a_planted_bug_is_found(tmp_path: Path, program: str, fault: str) -> None:
+def test_a_planted_bug_is_found(tmp_path: Path, program: str, faults: list[str]) -> None:
     """Rule Q7: a suite that stays green with these is broken."""
     found = kill_and_restart(tmp_path, 7, 4, changed(program))
-    assert any(fault in said for said in found.faults), found
+    for fault in faults:
+        assert any(said.startswith(fault) for said in found.faults), found
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("round_", range(SOAK_ROUNDS))
+def test_a_thousand_kills_lose_nothing_and_repeat_nothing(tmp_path: Path, round_: int) -> None:
+    seed = int(os.environ.get("GRIDWARDEN_KILL_SEED", "1")) * 1000 + round_
+    found = kill_and_restart(tmp_path, seed, SOAK_KILLS, changed(LATE_ACK) if round_ % 2 else COMMAND)
+    assert not found.faults, f"seed {seed}: {found.faults}"

@@ -136,3 +136,39 @@ def naive_interval_energy(
 def naive_rounded(value: float) -> float:
     """Six significant digits by the decimal text."""
     return float(f"{value:.6g}")
+
+
+def naive_cycles(power_kw: Sequence[float]) -> list[tuple[float, float]]:
+    """(minutes, kWh) of each whole cycle of one night of quarter hours, from the middle of one dip to the next."""
+    p95, p20 = naive_quantile(power_kw, 0.95), naive_quantile(power_kw, 0.20)
+    relative = [p / p95 for p in power_kw]
+    inside, _ = naive_blocks(relative, max(p20 / p95, 0.0))
+    found = []
+    for before, after in itertools.pairwise(naive_dips(relative, inside)):
+        if not all(inside[t] and not math.isnan(power_kw[t]) for t in range(before, after + 1)):
+            continue
+        start, end = _centre(relative, inside, before), _centre(relative, inside, after)
+        if 2.0 <= end - start <= 12.0:
+            found.append((15.0 * (end - start), _energy_between(power_kw, start + 0.5, end + 0.5)))
+    return found
+
+
+def _centre(relative: Sequence[float], inside: Sequence[bool], dip: int) -> float:
+    """Slot of a dip moved by what its two neighbours lack of the shoulder."""
+
+    def seen(t: int) -> float:
+        return relative[t] if 0 <= t < len(relative) and inside[t] and not math.isnan(relative[t]) else -1000.0
+
+    rim = min(max(seen(dip - k) for k in range(1, 5)), max(seen(dip + k) for k in range(1, 5)))
+    left, right = max(0.0, rim - seen(dip - 1)), max(0.0, rim - seen(dip + 1))
+    return dip + (right - left) / (rim - seen(dip) + left + right)
+
+
+def _energy_between(power_kw: Sequence[float], start: float, end: float) -> float:
+    """Integral of the slots' power between two positions on the slots' edges, in kWh of quarter hours."""
+    total = 0.0
+    for t, power in enumerate(power_kw):
+        share = min(end, t + 1.0) - max(start, float(t))
+        if share > 0.0 and not math.isnan(power):
+            total += power * share / 4.0
+    return total

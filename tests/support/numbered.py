@@ -16,17 +16,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
-import sqlalchemy as sa
 from paho.mqtt.client import Client, MQTTMessageInfo, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
 from models.domain.clock import SystemClock
+from models.domain.leads import LeadKind
+from models.domain.nights import night_of_stamp
 from monitor.desk.database import read_desk
-from monitor.desk.schema import LEADS
+from monitor.desk.queries import MAX_ROWS, list_leads
 from monitor.history import History
 from monitor.journal import Journal
 from monitor.journal_check import verify_journal
@@ -41,6 +43,8 @@ SUBSCRIPTIONS: Final = [
     {"topic": "grid/v1/+/readings", "adapter": "canonical"},
     {"topic": "grid/v1/+/arrow", "adapter": "arrow"},
 ]
+ZONE: Final = ZoneInfo("Asia/Shanghai")
+_DAY_MS: Final = 86_400_000
 _FUTURE_MS: Final = 4_070_908_800_000
 _WAITING: Final = 500
 
@@ -57,6 +61,11 @@ class Numbering:
 
     def ts_ms(self, number: int) -> int:
         return self.start_ms + number // self.meters * CADENCE_MS
+
+    def months(self, numbers: int) -> set[str]:
+        """Local months of the whole nights that so many readings cover."""
+        last_ms = self.ts_ms(numbers) - 36 * 3_600_000
+        return {night_of_stamp(ms, ZONE).date.strftime("%Y-%m") for ms in range(self.start_ms, last_ms, _DAY_MS)}
 
 
 @dataclass
@@ -182,6 +191,11 @@ class NumberedPublisher(threading.Thread):
             self.sent.garbage += garbage
 
 
+def closed_site_months(state_dir: Path) -> set[str]:
+    """Months that have the lead of the closed site."""
+    return {month for kind, _, month in _leads(state_dir) if kind == LeadKind.SEALED_SITE}
+
+
 def all_in(state_dir: Path) -> bool:
     """Whether the publisher's last message, and so everything before it, has been committed."""
     return bool(list_quarantine(state_dir, publisher=SENTINEL, limit=1))
@@ -232,7 +246,7 @@ def _compared(where: str, found: Counter[int], wanted: Sequence[int], tried: int
     strange = sorted(found.keys() - set(wanted))
     invented = [number for number in found if not 0 <= number < tried]
     told = (("lost", lost), ("repeated", twice), ("misplaced", strange), ("invented", invented))
-    return [f"{where}: {len(some)} {word}, such as {some[:3]}" for word, some in told if some]
+    return [f"{where}: {word} {len(some)}, such as {some[:3]}" for word, some in told if some]
 
 
 def _quarantined(state_dir: Path) -> tuple[Counter[int], Counter[int], int]:
@@ -261,8 +275,7 @@ def _quarantined(state_dir: Path) -> tuple[Counter[int], Counter[int], int]:
 def _leads(state_dir: Path) -> Counter[tuple[str, str, str]]:
     engine = read_desk(state_dir)
     try:
-        with engine.connect() as connection:
-            rows = connection.execute(sa.select(LEADS.c.kind, LEADS.c.subject, LEADS.c.month))
-            return Counter((str(row.kind), str(row.subject), str(row.month)) for row in rows)
+        leads = list_leads(engine, limit=MAX_ROWS)
+        return Counter((lead["kind"], lead["site"]["id"], lead["month"]) for lead in leads)
     finally:
         engine.dispose()

@@ -18,6 +18,7 @@ from models.learned.series import to_quarters
 from tests.support.naive_features import (
     naive_acf,
     naive_blocks,
+    naive_cycles,
     naive_quantile,
     naive_residual,
     naive_rhythm,
@@ -65,6 +66,19 @@ def test_night_features_are_the_loops_on_a_crucible_with_gaps() -> None:
         assert features["dip_count"][row] == expected["dip_count"]
         acf = [float(features[f"acf_{15 * lag}min"][row]) for lag in range(1, 12)]
         np.testing.assert_allclose(acf, expected["acf"], atol=2e-3)
+
+
+def test_cycles_are_the_loop() -> None:
+    rng = np.random.default_rng(21)
+    means, _, _ = quarter_hours(crucible_kw(rng, nights=8, start_min=200, hours=18, spread=0.2))
+    means[rng.random(len(means)) < 0.03] = NAN
+    power = means.reshape(8, 96).astype(np.float32)
+    features = night_features(window_of({"p_mean_kw": power}), None)
+    for row in range(8):
+        expected = naive_cycles(power[row].astype(float).tolist())
+        assert features["cycle_count"][row] == len(expected)
+        assert features["cycle_minutes"][row] == pytest.approx(np.median([m for m, _ in expected]), rel=1e-3)
+        assert features["cycle_kwh"][row] == pytest.approx(np.median([e for _, e in expected]), rel=1e-3)
 
 
 def test_a_cycle_is_measured_in_minutes_and_energy() -> None:
