@@ -78,7 +78,7 @@ class Applier:
         """Tell of readings that were applied before a restart, without applying them again."""
         for interval_s in np.unique(group.interval_s).tolist():
             mine = group.interval_s == interval_s
-            self.on_readings(interval_s, group.keys[mine], night_ordinals(group.ts_ms[mine], self.zone))
+            self._tell(interval_s, group.keys[mine], group.ts_ms[mine])
 
     def flush(self) -> None:
         """Write what is waiting to history, and settle the readings that lay before the rings.
@@ -94,7 +94,7 @@ class Applier:
         self._fresh, self._old, self.n_waiting = [], [], 0
         self.outcomes.update(settled.outcomes)
         for interval_s, keys, ts_ms in settled.changed:
-            self.on_readings(interval_s, keys, night_ordinals(ts_ms, self.zone))
+            self._tell(interval_s, keys, ts_ms)
 
     def rebuild(self) -> None:
         """Fill the rings from history: start-up is crash recovery. What lies further back is asked of history."""
@@ -139,14 +139,19 @@ class Applier:
         if changed.any():
             new = rows.only(fresh).take(changed)
             self._wait(self._fresh, new)
-            self._changed(new)
+            self._tell(new.interval_s, new.keys, new.ts_ms)
 
     def _wait(self, where: list[Rows], rows: Rows) -> None:
         where.append(rows)
         self.n_waiting += len(rows)
 
-    def _changed(self, rows: Rows) -> None:
-        self.on_readings(rows.interval_s, rows.keys, night_ordinals(rows.ts_ms, self.zone))
+    def _tell(self, interval_s: int, keys: NDArray[np.int32], ts_ms: NDArray[np.int64]) -> None:
+        """Tell of the nights that readings fall into by their slot; the slot at noon bounds the next night as well."""
+        step_ms = interval_s * 1000
+        slot_ms = (ts_ms + step_ms // 2) // step_ms * step_ms
+        night, next_night = night_ordinals(slot_ms, self.zone), night_ordinals(slot_ms + 1, self.zone)
+        both = next_night != night
+        self.on_readings(interval_s, np.concatenate([keys, keys[both]]), np.concatenate([night, next_night[both]]))
 
     def _settle_old(self) -> _Settled:
         """Keep what of readings older than the rings is new, or contradicts what history has for the same stamp."""

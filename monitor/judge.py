@@ -116,23 +116,21 @@ class Judge:
     def run(self, job: Job) -> Iterator[Keys]:
         """Judge in slices of at most `CHUNK_METERS`; yields after each the keys whose feature row changed."""
         interval_s = job.feed[1]
-        keys = self.feeds(job.night).get(job.feed, _NONE) if job.keys is None else job.keys
         rings = self._view(job)
-        if job.keys is None:
-            keys = self._assigned(job, rings, keys)
-        ring = rings.get(interval_s) or Ring(interval_s, 1)
+        members = self._assigned(job, rings, self.feeds(job.night).get(job.feed, _NONE))
+        heard = (rings.get(interval_s) or Ring(interval_s, 1)).has_data(job.night, members)
+        alive = bool(members.size) and float(heard.mean()) >= ALIVE_SHARE
+        keys = members if job.keys is None else self._again(job, members, heard, alive=alive)
         valley = valley_mask(self.roster.register, job.night, interval_s)
         chunks = [keys[i : i + CHUNK_METERS] for i in range(0, len(keys), CHUNK_METERS)]
         rows: list[Features] = []
         for chunk in chunks:
-            window = self._window(ring, job.night, chunk)
+            window = self._window(job, rings, chunk)
             values = night_features(window, valley)
-            rows.append(values)
-            yield chunk if job.provisional else chunk[self._store_features(job, window, values)]
-        alive = self._alive(job, rows)
+            rows.append(values if alive else {**values, "coverage": _unknown_where_silent(values["coverage"])})
+            yield chunk if job.provisional else chunk[self._store_features(job, window, rows[-1])]
         for chunk, row in zip(chunks, rows, strict=True):
-            window = self._window(ring, job.night, chunk)
-            self._judge(job, window, row, alive=alive)
+            self._judge(job, self._window(job, rings, chunk), row, alive=alive)
             yield chunk[:0]
         if job.keys is None and not job.provisional:
             self.desk.set_closed(feed_key(job.feed), job.night.date)
@@ -217,23 +215,22 @@ class Judge:
             )
         return changed
 
-    def _alive(self, job: Job, rows: Sequence[Features]) -> bool:
-        """Whether enough of the feed reported that night for one meter's silence to mean something."""
-        if job.keys is None:
-            coverage = np.concatenate([np.zeros(0, dtype=np.float32), *(values["coverage"] for values in rows)])
-        else:
-            members = self.feeds(job.night).get(job.feed, job.keys)
-            stored = self.history.read_features([job.night.date], job.feed[1], FEATURE_VERSION, self._names(members))
-            coverage = stored["coverage"][:, 0] if "coverage" in stored else np.zeros(0, dtype=np.float32)
-        return bool(coverage.size) and float((coverage > 0).mean()) >= ALIVE_SHARE
+    def _again(self, job: Job, members: Keys, heard: NDArray[np.bool_], *, alive: bool) -> Keys:
+        """The job's meters, and the silent ones whose silence means something else since the feed's late readings."""
+        named = np.isin(members, job.keys)
+        if job.provisional:
+            return members[named]
+        silent = np.flatnonzero(~heard & ~named)
+        night, names = [job.night.date], self._names(members[silent])
+        stored = self.history.read_features(night, job.feed[1], FEATURE_VERSION, names).get("coverage")
+        unknown = np.ones(len(silent), dtype=np.bool_) if stored is None else np.isnan(stored[:, 0])
+        named[silent[unknown == alive]] = True
+        return members[named]
 
     def _view(self, job: Job) -> Mapping[int, Ring]:
         """Rings that hold the whole night of the publisher's meters: the live ones, or rings filled from history."""
         rings, night = self.applier.rings, job.night
-        if job.keys is not None:
-            near = job.keys
-        else:
-            near = np.concatenate([k for feed, k in self.feeds(night).items() if feed[0] == job.feed[0]] or [_NONE])
+        near = np.concatenate([_NONE, *(k for feed, k in self.feeds(night).items() if feed[0] == job.feed[0])])
         if all(ring.covers(near, night).all() for ring in rings.values()):
             return rings
         if self._filled is not None and self._filled[0] == (night.date, self.applier.applied_seq):
@@ -271,8 +268,15 @@ class Judge:
             adopted.append(members[away])
         return np.unique(np.concatenate(adopted))
 
-    def _window(self, ring: Ring, night: Night, keys: Keys) -> Window:
-        """The night of some meters, with what the register says of their counters."""
+    def _window(self, job: Job, rings: Mapping[int, Ring], keys: Keys) -> Window:
+        """The night of some meters, with what the register says of their counters.
+
+        Read from history where intake has moved a live ring beyond the night since the job began.
+        """
+        night, ring = job.night, rings.get(job.feed[1])
+        if rings is self.applier.rings and ring is not None and not ring.covers(keys, night).all():
+            ring = self._view(job).get(job.feed[1])
+        ring = ring or Ring(job.feed[1], 1)
         names = self._names(keys)
         rows = [self.roster.register.meter(name, night.date) for name in names]
         wraps = [row.register_wrap_kwh if row is not None else None for row in rows]
@@ -292,6 +296,11 @@ def cannot_judge(detector: str, window: Window) -> Judgement:
     n = len(window.meters)
     unknown = np.full(n, np.nan)
     return Judgement(detector, window.meters, unknown, unknown, [Status.UNDETERMINED] * n, ())
+
+
+def _unknown_where_silent(coverage: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Coverage of meters of a feed that was down: nothing heard is nothing known (NaN), not a silent meter (0)."""
+    return np.where(coverage > 0, coverage, np.float32(np.nan))
 
 
 def score_table(judgements: Sequence[Judgement], sites: Sequence[str]) -> pa.Table:

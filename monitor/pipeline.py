@@ -107,11 +107,12 @@ class Pipeline:
         self.applier.rebuild()
         self.applier.applied_seq = self.history.cursor
         self._cursor = self.desk.journal_cursor()
-        self.agenda.restore(self._feeds_at(self._last_night()))
+        self.feeds.received(self._newest_ms() - self.rules.future_s * 1000)
         self.refused.load(self.journal)
         for entry in self.journal.read(min(self.history.cursor, self._cursor)):
             self._reapply(entry)
         self.applier.flush()
+        self.agenda.on_restart()
         self._advance_marks()
 
     def intake_once(self, wait_s: float) -> int:
@@ -155,7 +156,7 @@ class Pipeline:
             if job is None:
                 return False
             if job.keys is None and not job.provisional:
-                self.agenda.close(job.feed, job.night, self.judge.feeds(job.night).get(job.feed, _NO_KEYS))
+                self.agenda.close(job.feed, job.night)
             self._running = (job, self.judge.run(job))
         job, slices = self._running
         try:
@@ -185,13 +186,13 @@ class Pipeline:
         stamps = {int(dt.datetime.combine(day, dt.time(), dt.UTC).timestamp()) * 1000 for day in self.history.days()}
         nights = {night_of_stamp(ms, self.zone) for start_ms in stamps for ms in (start_ms + 1, start_ms + _DAY_MS)}
         for night in sorted(nights):
-            for feed, keys in self._feeds_at(night).items():
-                self._finish_night(Job(feed, night), keys)
+            for feed in self._feeds_at(night):
+                self._finish_night(Job(feed, night))
         self.settle()
 
-    def _finish_night(self, job: Job, keys: Keys) -> None:
+    def _finish_night(self, job: Job) -> None:
         if not self.agenda.is_closed(job.feed, job.night):
-            self.agenda.close(job.feed, job.night, keys)
+            self.agenda.close(job.feed, job.night)
             for _ in self.judge.run(job):
                 self.observer.judging(job)
 
@@ -231,7 +232,8 @@ class Pipeline:
             return job
         if not self.agenda.has_late:
             self._late_s = self.clock.monotonic_s()
-            self._move_cursor()
+            if self.applier.n_old == 0:
+                self._move_cursor()
         elif self.clock.monotonic_s() - self._late_s >= self.late_every_s:
             self.applier.flush()
             self._jobs = self.agenda.late(self._by_feed)
@@ -252,13 +254,21 @@ class Pipeline:
         )
         return next((look for look in looks if look is not None), None)
 
-    def _by_feed(self, interval_s: int, keys: Keys) -> dict[Feed, Keys]:
-        groups = self.roster.by_publisher(keys)
-        return {(publisher, interval_s): keys[mine] for publisher, mine in groups.items()}
+    def _by_feed(self, interval_s: int, keys: Keys, night: Night) -> dict[Feed, Keys]:
+        """The feeds that meters reporting at a cadence belonged to that night; those registered with nobody are left."""
+        groups: dict[Feed, Keys] = {}
+        for (publisher, _), members in self.judge.feeds(night).items():
+            mine = keys[np.isin(keys, members)]
+            if mine.size:
+                groups[publisher, interval_s] = np.union1d(groups.get((publisher, interval_s), _NO_KEYS), mine)
+        return groups
+
+    def _newest_ms(self) -> int:
+        newest = [int(stamps.max()) for ring in self.applier.rings.values() if (stamps := ring.newest_ms()[1]).size]
+        return max(newest, default=0)
 
     def _last_night(self) -> Night:
-        newest = [int(stamps.max()) for ring in self.applier.rings.values() if (stamps := ring.newest_ms()[1]).size]
-        return night_of_stamp(max(newest, default=self.clock.wall_ms()), self.zone)
+        return night_of_stamp(self._newest_ms() or self.clock.wall_ms(), self.zone)
 
     def _feeds_at(self, night: Night) -> dict[Feed, Keys]:
         """Feeds of the register, and those that meters reporting at another cadence make."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from models.domain.readings import RejectReason
+from models.domain.readings import MeterRun, MeterRuns, RejectReason
 from models.domain.register import Register
 
-_UNKNOWN_PUBLISHER = -2
+_UNKNOWN_PUBLISHER: Final = -2
+_MAX_RUNS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Roster:
         self.publishers: tuple[str, ...] = tuple(sorted(set(last.values())))
         code = {name: i for i, name in enumerate(self.publishers)}
         self.home = np.array([code[last[meter]] for meter in self.ids], dtype=np.int32)
+        self._runs: dict[int, tuple[MeterRun, NDArray[np.int32]]] = {}
         self._publishers: dict[str, int] = {}
         self._publisher = np.full(n, -1, dtype=np.int32)
         self._cadence_s = np.zeros(n, dtype=np.int32)
@@ -64,8 +68,7 @@ class Roster:
         An empty publisher (a file) stands for the meter's own.
         """
         n = len(meters)
-        get = self.index.get
-        keys = np.fromiter((get(m, -1) for m in meters), dtype=np.int32, count=n)
+        keys = self._keys(meters)
         senders = np.array([self._publishers.get(p, _UNKNOWN_PUBLISHER) for p in publishers], dtype=np.int32)
         sender = senders[message] if n else np.zeros(0, dtype=np.int32)
         settled = (keys >= 0) & (self._publisher[keys] == sender) if self.ids else np.zeros(n, dtype=np.bool_)
@@ -81,6 +84,25 @@ class Roster:
             else:
                 cadence_s[i], factor[i], may_revise[i] = answer
         return Admission(keys, cadence_s, factor, may_revise, refused)
+
+    def _keys(self, meters: Sequence[str]) -> NDArray[np.int32]:
+        """Key of each meter, (n,), -1 for one the register does not know; runs seen before are not looked up again."""
+        runs = meters.runs if isinstance(meters, MeterRuns) else (meters,)
+        found = [self._kept_keys(run) if isinstance(run, MeterRun) else self._looked_up(run) for run in runs]
+        return np.concatenate(found)
+
+    def _kept_keys(self, run: MeterRun) -> NDArray[np.int32]:
+        kept = self._runs.get(id(run))
+        if kept is not None:
+            return kept[1]
+        if len(self._runs) >= _MAX_RUNS:
+            self._runs.clear()
+        keys = self._looked_up(run)
+        self._runs[id(run)] = (run, keys)
+        return keys
+
+    def _looked_up(self, meters: Sequence[str]) -> NDArray[np.int32]:
+        return np.fromiter(map(self.index.get, meters, itertools.repeat(-1)), dtype=np.int32, count=len(meters))
 
     def _facts(self, keys: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.bool_]]:
         if not self.ids:
@@ -109,6 +131,13 @@ class Roster:
         """For each publisher that meters of `keys` are registered with last, a mask over `keys`."""
         homes = self.home[keys]
         return {self.publishers[code]: homes == code for code in np.unique(homes).tolist()}
+
+    def by_any_publisher(self) -> dict[str, NDArray[np.int32]]:
+        """Keys of the meters that were ever registered with a publisher, by publisher."""
+        keys: dict[str, set[int]] = {}
+        for row in self.register.rows.meters:
+            keys.setdefault(row.publisher, set()).add(self.index[row.meter])
+        return {publisher: np.array(sorted(mine), dtype=np.int32) for publisher, mine in keys.items()}
 
     def members(self, on: dt.date) -> dict[tuple[str, int], NDArray[np.int32]]:
         """Keys of the meters registered on a date, by (publisher, cadence in s): the feeds of that day."""

@@ -83,7 +83,7 @@ def open_core(
         journal = Journal.open(state_dir, clock, applied=max(history.cursor, desk.journal_cursor()))
         stack.callback(journal.close)
         roster = Roster(register)
-        agenda = Agenda(register.zone, len(roster.ids), desk.closed_nights())
+        agenda = Agenda(register.zone, len(roster.ids), roster.by_any_publisher(), desk.closed_nights())
         applier = Applier(roster, history, register.zone, agenda.on_readings)
         judge = Judge(
             applier=applier,

@@ -119,10 +119,12 @@ def _add(batch: pa.RecordBatch, start: int, builder: BatchBuilder) -> None:
     builder.columns(columns)
 
 
-def _texts(column: pa.Array) -> tuple[list[str], frozenset[str] | None, NDArray[np.bool_]]:
+def _texts(column: pa.Array) -> tuple[Sequence[str], frozenset[str] | None, NDArray[np.bool_]]:
     """The strings (n), the distinct ones where that is known, and where there is none; "" stands there."""
     missing = _nulls(column)
     if not pa.types.is_dictionary(column.type):
+        if not missing.any() and len(column) >= meter_runs.MIN_RUN:
+            return _run(column), None, missing
         words = column.to_numpy(zero_copy_only=False)
         if missing.any():
             words[missing] = ""
@@ -131,6 +133,17 @@ def _texts(column: pa.Array) -> tuple[list[str], frozenset[str] | None, NDArray[
     table = np.append(words, np.array([""], dtype=object))
     index = column.indices.cast(pa.int64()).fill_null(len(words)).to_numpy(zero_copy_only=False)
     return table[index].tolist(), frozenset(words.tolist()), missing
+
+
+def _run(column: pa.Array) -> MeterRun:
+    """The strings of a column that has them all; those of an earlier message where its bytes are the same."""
+    sliced = column.offset > 0
+    key = None if sliced else tuple(buffer.to_pybytes() for buffer in column.buffers()[1:] if buffer is not None)
+    run = meter_runs.known(key)
+    if run is None:
+        run = MeterRun(column.to_numpy(zero_copy_only=False).tolist())
+        return run if key is None else meter_runs.keep(key, run)
+    return run
 
 
 def _nulls(column: pa.Array) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from models.domain.readings import (
     YEAR_2000_MS,
     YEAR_2100_MS,
     Decoded,
+    MeterRun,
+    MeterRuns,
     ReadingBatch,
     Rejection,
     RejectReason,
@@ -138,7 +141,8 @@ class BatchBuilder:
                 self.begin(int(columns.message[fault.position]))
                 self.reject(fault.reason, fault.detail, (int(columns.row[fault.position]),))
         self._chunks.append(chunk)
-        self._ids.update(columns.meter if columns.ids is None else columns.ids)
+        if not (isinstance(columns.meter, MeterRun) and columns.meter.sound):
+            self._ids.update(columns.meter if columns.ids is None else columns.ids)
 
     def finish(self) -> Decoded:
         """Check the values and return the group: readings in order of message and row, refusals by message."""
@@ -187,8 +191,6 @@ class BatchBuilder:
 
     def _check_ids(self, chunk: _Chunk) -> None:
         unseen = self._ids - _known_ids
-        if not unseen:
-            return
         wrong = {meter for meter in unseen if _ID.fullmatch(meter) is None}
         if len(_known_ids) + len(unseen) > _MAX_KNOWN_IDS:
             _known_ids.clear()
@@ -201,6 +203,10 @@ class BatchBuilder:
                 RejectReason.SCHEMA,
                 lambda i: f"meter {shown(chunk.meter[i])} is not an id: 1 to 64 of A-Z a-z 0-9 . _ -, no mark first",
             )
+        else:
+            for one in self._chunks:
+                if isinstance(one.meter, MeterRun):
+                    one.meter.sound = True
 
     def _check_integers(self, chunk: _Chunk) -> None:
         ts_ms, interval_s, rev = chunk.ts_ms, chunk.interval_s, chunk.rev
@@ -282,9 +288,9 @@ def _join(chunks: Sequence[_Chunk]) -> _Chunk | None:
     """One chunk in order of message and row; a channel a chunk does not carry is NaN in its rows."""
     if len(chunks) <= 1:
         return chunks[0] if chunks else None
-    meter: list[str] = []
-    for chunk in chunks:
-        meter.extend(chunk.meter)
+    runs = [chunk.meter for chunk in chunks]
+    shared = any(isinstance(run, MeterRun) for run in runs)
+    meter = MeterRuns(runs) if shared else list(itertools.chain.from_iterable(runs))
     names = dict.fromkeys(name for chunk in chunks for name in chunk.channels)
     joined = _Chunk(
         meter=meter,
@@ -306,8 +312,9 @@ def _channel(chunk: _Chunk, name: str) -> NDArray[np.float64]:
 
 def _sorted(chunk: _Chunk) -> _Chunk:
     order = np.lexsort((chunk.row, chunk.message))
+    meter = list(chunk.meter)
     return _Chunk(
-        meter=[chunk.meter[i] for i in order.tolist()],
+        meter=[meter[i] for i in order.tolist()],
         ts_ms=chunk.ts_ms[order],
         interval_s=chunk.interval_s[order],
         rev=chunk.rev[order],

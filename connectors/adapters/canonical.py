@@ -1,4 +1,4 @@
-"""Canonical JSON, fast: rows and columns decoded by typed structs, the rows of a whole commit group transposed at once.
+"""Canonical JSON, fast: rows and columns decoded by typed structs, the rows of many messages transposed at once.
 
 msgspec takes the last of duplicate keys without a word, so the quotation marks of a payload are counted: two for each
 key and two for each string is what its decoded content implies, more means a key came twice. Whatever is unusual (a
@@ -14,12 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from connectors.adapters import strict
+from connectors.adapters import meter_runs, strict
 from connectors.adapters.builder import BatchBuilder, RowColumns
 from models.domain.channels import CHANNELS, PLAIN
 
@@ -28,6 +30,10 @@ _NO_INT: Final = -1
 _INTEGERS: Final = ("interval_s", "rev")
 _ALL: Final = (*_INTEGERS, *CHANNELS)
 """Every optional field of a reading; `meter` and `ts` come before them."""
+
+_LISTED: Final = ("meter", "ts", *_INTEGERS)
+_ROWS_AT_ONCE: Final = 2048
+"""Rows converted in one go: enough to share the cost, few enough to stay in the cache and out of the collector's way."""
 
 _MAX_LAYOUTS: Final = 64
 _MAX_PUBLISHERS: Final = 4096
@@ -105,9 +111,9 @@ class Canonical:
             rows = builder.pending.get(layout.fields)
             if not isinstance(rows, _Rows):
                 rows = builder.pending[layout.fields] = _Rows(layout)
-            rows.add(builder.message, payload, readings, _quotes(document.sent, 4))
             if not layout.complete:
                 self._learn(builder.publisher, layout, readings[0])
+            rows.add(payload, readings, _quotes(document.sent, 4), builder)
         else:
             strict.decode(payload, builder)
 
@@ -176,7 +182,7 @@ def _add_columns(payload: bytes, columns: Any, quotes: int, builder: BatchBuilde
         return False
     builder.columns(
         RowColumns(
-            meter=meter,
+            meter=meter_runs.of_list(meter),
             ts=ts,
             interval_s=present.pop("interval_s", None),
             rev=present.pop("rev", None),
@@ -189,52 +195,68 @@ def _add_columns(payload: bytes, columns: Any, quotes: int, builder: BatchBuilde
 
 
 class _Rows:
-    """The rows of the group's messages of one layout, as decoded structs, until the group is finished."""
+    """The rows of the group's messages of one layout, as decoded structs, until there are enough of them to convert."""
 
     def __init__(self, layout: _Layout) -> None:
         self._layout = layout
+        self._getters = [attrgetter(name) for name in ("meter", "ts", *layout.fields)]
+        self._clear()
+
+    def _clear(self) -> None:
         self._messages: list[int] = []
         self._counts: list[int] = []
         self._quotes: list[int] = []
         self._payloads: list[bytes] = []
         self._readings: list[Any] = []
 
-    def add(self, message: int, payload: bytes, readings: list[Any], quotes: int) -> None:
-        """`quotes` is what the envelope alone implies."""
-        self._messages.append(message)
+    def add(self, payload: bytes, readings: list[Any], quotes: int, builder: BatchBuilder) -> None:
+        """Take the readings of the builder's current message; `quotes` is what the envelope alone implies."""
+        self._messages.append(builder.message)
         self._counts.append(len(readings))
         self._quotes.append(payload.count(b'"') - quotes)
         self._payloads.append(payload)
         self._readings += readings
+        if len(self._readings) >= _ROWS_AT_ONCE:
+            self.flush(builder)
 
     def flush(self, builder: BatchBuilder) -> None:
-        """Transpose, count keys, and add; a message with a surplus mark goes to the strict path."""
-        rows = list(map(msgspec.structs.astuple, self._readings))
-        columns = list(zip(*rows, strict=True))
+        """Transpose, count keys, and hand over; a message with a surplus mark goes to the strict path."""
+        if not self._readings:
+            return
+        columns = self._transposed(self._readings)
         if self._implied(columns) != sum(self._quotes) or len(self._layout.fields) + 2 > strict.MAX_FIELDS:
-            rows = self._without_odd(rows, builder)
-            if not rows:
-                return
-            columns = list(zip(*rows, strict=True))
-        n = len(rows)
+            self._drop_odd(builder)
+            columns = self._transposed(self._readings)
+        meter, ts, *optional = columns
+        n = len(meter)
         present = {
             name: values
-            for name, values in zip(self._layout.fields, columns[2:], strict=True)
-            if self._layout.complete or _absent(name, values) < n
+            for name, values in zip(self._layout.fields, optional, strict=True)
+            if self._layout.complete or _absent(values) < n
         }
-        counts = np.array(self._counts)
+        counts = np.array(self._counts, dtype=np.int64)
         starts = np.repeat(np.cumsum(counts) - counts, counts)
         builder.columns(
             RowColumns(
-                meter=columns[0],
-                ts=columns[1],
+                meter=meter,
+                ts=ts,
                 interval_s=self._integers(present.pop("interval_s", None)),
                 rev=self._integers(present.pop("rev", None)),
-                channels={name: np.array(values) for name, values in present.items()},
+                channels=present,
                 message=np.repeat(np.array(self._messages, dtype=np.int32), counts),
                 row=(np.arange(n) - starts).astype(np.int32),
             )
         )
+        self._clear()
+
+    def _transposed(self, readings: list[Any]) -> list[Any]:
+        """`meter`, `ts` and the integers as lists, the channels as arrays; no tuple a reading on the way."""
+        return [
+            list(map(getter, readings))
+            if name in _LISTED
+            else np.fromiter(map(getter, readings), np.float64, len(readings))
+            for name, getter in zip(("meter", "ts", *self._layout.fields), self._getters, strict=True)
+        ]
 
     def _integers(self, values: Sequence[int] | None) -> Sequence[int] | None:
         """Integers with 0 where a reading does not carry one."""
@@ -242,39 +264,40 @@ class _Rows:
             return values
         return [0 if value == _NO_INT else value for value in values]
 
-    def _implied(self, columns: Sequence[tuple[Any, ...]]) -> int:
+    def _implied(self, columns: Sequence[Any]) -> int:
         """Quotation marks that the fields of decoded readings account for."""
-        n, layout = len(columns[0]), self._layout
-        fields = n * (3 + len(layout.fields)) + list(map(type, columns[1])).count(str)
-        if not layout.complete:
-            fields -= sum(_absent(name, values) for name, values in zip(layout.fields, columns[2:], strict=True))
+        _, ts, *optional = columns
+        fields = len(ts) * (3 + len(optional)) + list(map(type, ts)).count(str)
+        if not self._layout.complete:
+            fields -= sum(map(_absent, optional))
         return 2 * fields
 
-    def _without_odd(self, rows: list[tuple[Any, ...]], builder: BatchBuilder) -> list[tuple[Any, ...]]:
-        """The rows of the messages whose marks add up; the other messages are read strictly."""
-        kept: list[tuple[Any, ...]] = []
+    def _drop_odd(self, builder: BatchBuilder) -> None:
+        """Keep the messages whose marks add up; the others are read strictly."""
+        kept: list[Any] = []
         messages, counts = [], []
         start = 0
         for message, count, quotes, payload in zip(
             self._messages, self._counts, self._quotes, self._payloads, strict=True
         ):
-            mine = rows[start : start + count]
+            mine = self._readings[start : start + count]
             start += count
-            if quotes == self._implied(list(zip(*mine, strict=True))) and not any(map(_overlong, mine)):
+            if quotes == self._implied(self._transposed(mine)) and not any(map(_overlong, mine)):
                 kept += mine
                 messages.append(message)
                 counts.append(count)
             else:
                 builder.begin(message)
                 strict.decode(payload, builder)
-        self._messages, self._counts = messages, counts
-        return kept
+        self._messages, self._counts, self._readings = messages, counts, kept
 
 
-def _absent(name: str, values: tuple[Any, ...]) -> int:
-    return values.count(_NO_INT if name in _INTEGERS else _ABSENT)
+def _absent(values: list[int] | NDArray[np.float64]) -> int:
+    """How many readings do not carry the field; JSON itself knows no NaN."""
+    return values.count(_NO_INT) if isinstance(values, list) else int(np.isnan(values).sum())
 
 
-def _overlong(row: tuple[Any, ...]) -> bool:
+def _overlong(reading: Any) -> bool:
     """Whether a reading carries more fields than one may; only that of the widest layout can."""
+    row = msgspec.structs.astuple(reading)
     return len(row) - row.count(_ABSENT) - row[2:4].count(_NO_INT) > strict.MAX_FIELDS

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,10 @@ def stamp_column(values: Sequence[int | str]) -> tuple[NDArray[np.int64], list[F
     """Unix milliseconds (n,) of the stamps of n readings, and a fault for each that cannot be read."""
     kinds = set(map(type, values))
     if kinds == {str}:
-        kept = list(map(_kept.get, values))  # type: ignore[arg-type]  # all of them are str here
+        texts = cast("Sequence[str]", values)
+        for unseen in set(texts).difference(_kept):
+            rfc3339_ms(unseen)
+        kept = list(map(_kept.get, texts))
         if None not in kept:
             return np.array(kept, dtype=np.int64), []
     elif kinds == {int}:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import bisect
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, overload
 
 import msgspec
 import numpy as np
@@ -68,6 +70,42 @@ class Rejection:
     field: str = ""
 
 
+class MeterRun(tuple[str, ...]):
+    """The meters of one message, in its order; messages with the same meters mostly share one object.
+
+    `sound` says that every one of them was found to be an id. What else is known of a run may be kept by identity.
+    """
+
+    sound: bool = False
+
+
+class MeterRuns(Sequence[str]):
+    """Meters of several messages, one run after the other."""
+
+    __slots__ = ("_ends", "runs")
+
+    def __init__(self, runs: Sequence[Sequence[str]]) -> None:
+        self.runs = runs
+        self._ends = list(itertools.accumulate(map(len, runs)))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __iter__(self) -> Iterator[str]:
+        return itertools.chain.from_iterable(self.runs)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        if isinstance(index, slice):
+            return list(self)[index]
+        at = range(len(self))[index]
+        run = bisect.bisect_right(self._ends, at)
+        return self.runs[run][at - self._ends[run]]
+
+
 @dataclass(frozen=True, slots=True)
 class ReadingBatch:
     """Readings of one commit group as columns of equal length n.
@@ -92,8 +130,9 @@ class ReadingBatch:
     def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> ReadingBatch:
         """The rows selected by an index or a mask, in that order."""
         positions = np.flatnonzero(index) if index.dtype == np.bool_ else index
+        meter = list(self.meter)
         return ReadingBatch(
-            meter=[self.meter[i] for i in positions.tolist()],
+            meter=[meter[i] for i in positions.tolist()],
             ts_ms=self.ts_ms[positions],
             interval_s=self.interval_s[positions],
             rev=self.rev[positions],

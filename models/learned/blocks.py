@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.learned.counting import count_true
+
 ACTIVE_SHARE: Final = 0.35
 """A slot works where its power is above the base by this share of (p95 - base)."""
 SHORTEST_BLOCK: Final = 8
@@ -58,12 +60,12 @@ def autocorrelation(deviation: Floats, core: Bools) -> list[Floats]:
 
     NaN where fewer than four pairs of slots exist or nothing varies.
     """
-    slots = core.sum(axis=1).astype(np.float32)
+    slots = count_true(core).astype(np.float32)
     variance = (deviation * deviation).sum(axis=1) / np.maximum(slots, np.float32(1.0))
     correlations = []
     for lag in LAGS:
         product = (deviation[:, lag:] * deviation[:, :-lag]).sum(axis=1)
-        pairs = (core[:, lag:] & core[:, :-lag]).sum(axis=1).astype(np.float32)
+        pairs = count_true(core[:, lag:] & core[:, :-lag]).astype(np.float32)
         usable = (pairs >= 4.0) & (variance > 1e-12)
         bottom = np.where(usable, pairs * variance, np.float32(1.0))
         correlations.append(np.where(usable, np.clip(product / bottom, -1.0, 1.0), np.float32(np.nan)))

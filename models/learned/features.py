@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models.domain.windows import SlotFlag, Window
 from models.learned.blocks import LAGS, autocorrelation, longest_block, residual, working_blocks
 from models.learned.circle import fit_circle
+from models.learned.counting import count_true
 from models.learned.cycles import find_cycles
 from models.learned.heats import find_heats
 from models.learned.rounding import round_features
@@ -174,10 +175,14 @@ def _plain(
 ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     power, count = series.mean_kw, series.count
     nothing = np.float32(np.nan)
-    known = np.isfinite(power)
     slots = max(power.shape[1], 1)
     hours = np.float32(series.grid_s / 3600.0)
-    filled = np.where(known, power, np.float32(0.0))
+    gappy = np.flatnonzero(count < power.shape[1])
+    known = np.isfinite(power[gappy])
+    filled = power
+    if len(gappy):
+        filled = power.copy()
+        filled[gappy] = np.where(known, power[gappy], np.float32(0.0))
     total = filled.sum(axis=1)
     covered = count >= LEAST_COVERAGE * slots
     quantiles = {q: _quantile(series.ordered_kw, count, q) for q in (0.05, 0.20, 0.50, 0.95, 0.98, 1.0)}
@@ -191,10 +196,13 @@ def _plain(
     loaded = covered & (p95 > 0.0)
     mean = total / np.maximum(count, 1).astype(np.float32)
     out[_ROW["load_factor"]] = np.where(loaded, mean / safe, nothing)
-    step = np.abs(filled[:, 1:] - filled[:, :-1])
-    stepped = known[:, 1:] & known[:, :-1]
-    step *= stepped
-    steps = np.maximum(stepped.sum(axis=1), 1).astype(np.float32)
+    step = filled[:, 1:] - filled[:, :-1]
+    np.abs(step, out=step)
+    steps = np.full(len(power), max(power.shape[1] - 1, 1), dtype=np.float32)
+    if len(gappy):
+        stepped = known[:, 1:] & known[:, :-1]
+        step[gappy] *= stepped
+        steps[gappy] = np.maximum(count_true(stepped), 1)
     out[_ROW["jitter"]] = np.where(loaded, step.sum(axis=1) / steps / safe, nothing)
     if valley is not None and window.interval_s <= series.grid_s:
         ends = np.arange(1, slots + 1) * series.grid_s // window.interval_s - 1
@@ -233,7 +241,7 @@ def _quality(out: Floats, window: Window, rows: slice, series: NightSeries) -> N
     out[_ROW["spike_count"]] = out[_ROW["stuck_hours"]]
     same = (power[:, 1:] == power[:, :-1]) & (power[:, 1:] != 0.0)
     fewest = int(_SHORTEST_STUCK_H * 3600.0 / window.interval_s)
-    likely = np.flatnonzero(np.count_nonzero(same, axis=1) >= fewest)
+    likely = np.flatnonzero(count_true(same) >= fewest)
     if len(likely):
         _, length = longest_block(same[likely])
         stuck = np.where(length >= fewest, length, 0) * (window.interval_s / 3600.0)
@@ -251,7 +259,7 @@ def _rhythm(out: Floats, series: NightSeries, at: NDArray[np.intp], p95_kw: Floa
     power = series.mean_kw[at]
     relative = power / p95_kw[:, None]
     blocks = working_blocks(relative, np.maximum(p20_kw / p95_kw, 0.0))
-    slots = blocks.core.sum(axis=1)
+    slots = count_true(blocks.core)
     working = slots >= _FEWEST_CORE_SLOTS
     at, power, relative, slots = at[working], power[working], relative[working], slots[working]
     inside, core, p95_kw = blocks.inside[working], blocks.core[working], p95_kw[working]

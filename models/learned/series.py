@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.windows import Window
+from models.learned.counting import count_true
 from models.learned.energy import interval_energy_kwh
 
 QUARTER_S: Final = 900
@@ -126,7 +127,7 @@ def _metered_kw(window: Window, rows: slice) -> tuple[Floats | None, NDArray[np.
         back_kwh, _ = interval_energy_kwh(exported[rows], window.interval_s, wrap_kwh=wrap_kwh)
         energy_kwh -= np.nan_to_num(back_kwh)
     energy_kwh *= np.float32(3600.0 / window.interval_s)
-    return energy_kwh, reset.sum(axis=1)
+    return energy_kwh, count_true(reset)
 
 
 def _without_foreign(power_kw: Floats, snapshot_kw: Floats | None) -> tuple[Floats, Floats, NDArray[np.intp]]:
@@ -137,7 +138,7 @@ def _without_foreign(power_kw: Floats, snapshot_kw: Floats | None) -> tuple[Floa
     more in a row, in which the meter itself reports load, with the one that follows (the same, seen from inside).
     """
     ordered = np.sort(power_kw, axis=1)
-    count = np.isfinite(power_kw).sum(axis=1)
+    count = count_true(np.isfinite(power_kw))
     if power_kw.shape[1] < 4 or not len(power_kw):
         return power_kw, ordered, count
     row = np.arange(len(power_kw))
@@ -149,7 +150,7 @@ def _without_foreign(power_kw: Floats, snapshot_kw: Floats | None) -> tuple[Floa
     if snapshot_kw is not None:
         idling = np.flatnonzero(idle)
         loaded = (power_kw[idling] == 0.0) & (snapshot_kw[idling] > _IDLE_KW)
-        jumps[idling] |= np.count_nonzero(loaded, axis=1) >= 2
+        jumps[idling] |= count_true(loaded) >= 2
     doubtful = np.flatnonzero(jumps)
     if not len(doubtful):
         return power_kw, ordered, count
@@ -163,7 +164,7 @@ def _without_foreign(power_kw: Floats, snapshot_kw: Floats | None) -> tuple[Floa
         power_kw = power_kw.copy()
         power_kw[doubtful] = part
         ordered[doubtful] = np.sort(part, axis=1)
-        count[doubtful] = np.isfinite(part).sum(axis=1)
+        count[doubtful] = count_true(np.isfinite(part))
     return power_kw, ordered, count
 
 
@@ -199,10 +200,10 @@ def _first_with_data(shape: tuple[int, int], *candidates: Floats | None) -> tupl
         return np.full(shape, np.nan, dtype=np.float32), never
     enough = _ENOUGH_OF_A_ROW * shape[1]
     last_is_first = len(offered) == 1 and last_offered
-    thin = np.flatnonzero(np.count_nonzero(np.isfinite(offered[0]), axis=1) < enough)
+    thin = np.flatnonzero(count_true(np.isfinite(offered[0])) < enough)
     if len(offered) == 1 or not len(thin):
         return offered[0], np.full(shape[0], last_is_first)
-    counts = np.stack([np.count_nonzero(np.isfinite(c[thin]), axis=1) for c in offered])
+    counts = np.stack([count_true(np.isfinite(c[thin])) for c in offered])
     covers = counts >= enough
     choice = np.where(covers.any(axis=0), covers.argmax(axis=0), counts.argmax(axis=0))
     chosen = offered[0].copy()

@@ -117,6 +117,7 @@ class Screen:
         self._announced = True
         self._print(f"MQTT 127.0.0.1:{broker_port}   http://127.0.0.1:{ops_port}/metrics   /healthz   /readyz")
         self._print("Ctrl-C 结束 ends the demo", style="dim")
+        self._print("迹象：用电迹象 electrical evidence；不符：与登记不符 mismatch with the register", style="dim")
 
     def lead(self, change: LeadChange) -> None:
         """A lead changed; amendments are too many for a terminal and stay in the log."""
@@ -129,7 +130,7 @@ class Screen:
         self._print(
             f"[{CHANGE_STYLE[change.change.value]}]{CHANGE_ZH[change.change.value]}[/] "
             f"{lead['last_night']} 夜 {lead['title']['zh']} {name}（{change.subject}） "
-            f"用电迹象 {lead['score']:.2f} 与登记不符 {lead['mismatch']:.2f} [dim]{change.lead_id}[/]"
+            f"迹象 {lead['score']:.2f} 不符 {lead['mismatch']:.2f} [dim]{change.lead_id}[/]"
         )
 
     def progress(self, published: Published, settled: int) -> None:

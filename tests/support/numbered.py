@@ -84,7 +84,7 @@ class NumberedPublisher(threading.Thread):
     def __init__(self, port: int, numbering: Numbering, seed: int, *, rate: float = 1000.0) -> None:
         super().__init__(name="numbered-publisher", daemon=True)
         self.sent = Sent()
-        self.failure: BaseException | None = None
+        self.failure: Exception | None = None
         self._numbering = numbering
         self._rng = random.Random(seed)
         self._rate = rate
@@ -109,7 +109,7 @@ class NumberedPublisher(threading.Thread):
             while self._waiting:
                 self._settle()
             info.wait_for_publish(30)
-        except BaseException as error:
+        except (OSError, ValueError, RuntimeError) as error:
             self.failure = error
         finally:
             self._client.disconnect()

@@ -26,6 +26,12 @@ def register_dir(folder: Path, meters: int, *, cadence_s: int = 900) -> Path:
     closed, running = draw_uscc(rng, "330122"), draw_uscc(rng, "330122")
     sites = [CLOSED_SITE, *(f"S{number:04d}" for number in range((meters + 8) // 10))]
     where = [0, *(1 + number // 10 for number in range(meters - 1))]
+    site_rows: list[list[object]] = [
+        [site, closed if site == CLOSED_SITE else running, f"厂区 {site}"] for site in sites
+    ]
+    meter_rows: list[list[object]] = [
+        [meter_id(n), sites[at], BUREAU, cadence_s, 1000, "2020-01-01"] for n, at in enumerate(where)
+    ]
     return save_csv(
         {
             "enterprises": [
@@ -35,11 +41,11 @@ def register_dir(folder: Path, meters: int, *, cadence_s: int = 900) -> Path:
             ],
             "sites": [
                 ["site", "uscc", "name"],
-                *([site, closed if site == CLOSED_SITE else running, f"厂区 {site}"] for site in sites),
+                *site_rows,
             ],
             "meters": [
                 ["meter", "site", "publisher", "cadence_s", "contract_kva", "valid_from"],
-                *([meter_id(n), sites[at], BUREAU, cadence_s, 1000, "2020-01-01"] for n, at in enumerate(where)),
+                *meter_rows,
             ],
             "publishers": [["publisher", "may_revise"], [BUREAU, "否"]],
         },

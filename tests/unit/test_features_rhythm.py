@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from models.learned.blocks import autocorrelation, residual, working_blocks
 from models.learned.circle import fit_circle
+from models.learned.counting import count_true
 from models.learned.features import FEATURES, night_features
 from models.learned.rounding import round_features
 from models.learned.series import to_quarters
@@ -184,6 +185,13 @@ def test_rounding_is_six_decimal_digits(values: np.ndarray) -> None:
     expected = np.array([naive_rounded(float(v)) for v in values.tolist()], dtype=np.float32)
     np.testing.assert_allclose(round_features(values), expected, rtol=1.2e-6)
     np.testing.assert_array_equal(round_features(round_features(values)), round_features(values))
+
+
+@pytest.mark.parametrize("width", [0, 1, 96, 255, 256, 1440])
+def test_counting_does_not_overflow(width: int) -> None:
+    mask = np.ones((3, width), dtype=np.bool_)
+    mask[1, ::2] = False
+    assert count_true(mask).tolist() == mask.sum(axis=1).tolist()
 
 
 def test_rounding_keeps_nan_and_zero() -> None:
