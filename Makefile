@@ -37,7 +37,7 @@ soak: install
 	GRIDWARDEN_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 14400
 
 accuracy: install
-	$(BIN)/python -m tests.bench.accuracy
+	$(BIN)/python -m tests.bench.accuracy --seeds 20 $(if $(wildcard ../shared/data),--real ../shared/data)
 
 docs: install
 	$(BIN)/python -m monitor.reference_docs docs/reference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from connectors.adapters.stamps import rfc3339_ms, shown
-from models.domain.channels import CHANNELS
+from models.domain.channels import CHANNELS, PLAIN
 
 STAMPS: Final = ("ts", "arrival_ts")
 INTEGERS: Final = ("interval_s", "rev")
@@ -24,6 +25,8 @@ COLUMNS: Final = frozenset({*TEXTS, *STAMPS, *INTEGERS, *CHANNELS})
 _NUMBER: Final = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 _INTEGER: Final = r"^[+-]?\d{1,18}$"
 _INTEGER_TEXT: Final = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_NAIVE_TEXT: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?", re.ASCII)
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MS_PER: Final = {"s": 1000, "ms": 1}
 _PER_MS: Final = {"us": 1000, "ns": 1_000_000}
 
@@ -53,8 +56,9 @@ def check_names(names: list[str], where: str) -> None:
         raise FileFaultError(f"{where}: column {shown(repeated[0])} comes twice; keep one")
     unknown = [name for name in names if name not in COLUMNS]
     if unknown:
-        known = f"meter, ts, interval_s, rev, publisher, arrival_ts, {', '.join(CHANNELS)}"
-        raise FileFaultError(f"{where}: unknown column {shown(unknown[0])}; rename or remove it. Known: {known}")
+        known = f"meter, ts, interval_s, rev, publisher, arrival_ts, {', '.join(PLAIN)}, and thdi, h and ih orders"
+        told = ", ".join(map(shown, unknown))
+        raise FileFaultError(f"{where}: unknown column {told}; rename or remove it. Known: {known}")
     for needed in ("meter", "ts"):
         if needed not in names:
             raise FileFaultError(f"{where}: column {needed} is missing")
@@ -143,7 +147,7 @@ def _from_text(column: pa.Array, pattern: str, kind: pa.DataType) -> tuple[pa.Ar
 def _stamps(column: pa.Array, zone: ZoneInfo | None, *, required: bool) -> tuple[pa.Array, NDArray[np.bool_]]:
     """Unix milliseconds: from integers as they are, stamps with a zone, naive stamps of `zone`, or RFC 3339."""
     if pa.types.is_string(column.type):
-        return _stamps_from_text(column, required=required)
+        return _stamps_from_text(column, zone, required=required)
     if pa.types.is_timestamp(column.type):
         if column.type.tz is None:
             if zone is None:
@@ -160,9 +164,9 @@ def _stamps(column: pa.Array, zone: ZoneInfo | None, *, required: bool) -> tuple
     return milliseconds, missing if required else _none(column)
 
 
-def _stamps_from_text(column: pa.Array, *, required: bool) -> tuple[pa.Array, NDArray[np.bool_]]:
+def _stamps_from_text(column: pa.Array, zone: ZoneInfo | None, *, required: bool) -> tuple[pa.Array, NDArray[np.bool_]]:
     encoded = column.dictionary_encode()
-    known = [_stamp_ms(text) if text else None for text in encoded.dictionary.to_pylist()]
+    known = [_stamp_ms(text, zone) if text else None for text in encoded.dictionary.to_pylist()]
     wrong = [ms is None and bool(text) for ms, text in zip(known, encoded.dictionary.to_pylist(), strict=True)]
     values = pa.array(known, pa.int64()).take(encoded.indices)
     if required:
@@ -173,6 +177,14 @@ def _stamps_from_text(column: pa.Array, *, required: bool) -> tuple[pa.Array, ND
     return values, unfit
 
 
-def _stamp_ms(text: str) -> int | None:
+def _stamp_ms(text: str, zone: ZoneInfo | None) -> int | None:
     text = text.strip()
-    return int(text) if _INTEGER_TEXT.fullmatch(text) else rfc3339_ms(text)
+    if _INTEGER_TEXT.fullmatch(text):
+        return int(text)
+    if zone is None or _NAIVE_TEXT.fullmatch(text) is None:
+        return rfc3339_ms(text)
+    try:
+        moment = dt.datetime.fromisoformat(text).replace(tzinfo=zone)
+    except ValueError:
+        return None
+    return (moment - _EPOCH) // dt.timedelta(milliseconds=1)

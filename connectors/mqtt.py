@@ -91,7 +91,6 @@ class MqttSource:
         self._unsent = b""
         self._refused_mids: set[int] = set()
         self._refusal = ""
-        self._down_reason = ""
         self._wake_r, self._wake_w = socket.socketpair()
         self._wake_r.settimeout(0)
         self._wake_w.settimeout(0)
@@ -184,7 +183,7 @@ class MqttSource:
             try:
                 self._client.reconnect()
             except (OSError, ValueError) as error:
-                self._tell_down(f"cannot connect to {self._settings.host}:{self._settings.port}: {error}")
+                self._events.disconnected(f"cannot connect to {self._settings.host}:{self._settings.port}: {error}")
             else:
                 self._serve_safely()
             self.connected = False
@@ -202,7 +201,7 @@ class MqttSource:
             sock = self._client.socket()
             if sock is not None:
                 sock.close()
-            self._tell_down(f"connection given up: {type(error).__name__}")
+            self._events.disconnected(f"connection given up: {type(error).__name__}")
 
     def _wait_until_allowed(self) -> bool:
         """Wait for the back-off to pass, and for the queue to drain where it was full; False when stopping."""
@@ -230,7 +229,7 @@ class MqttSource:
             if self._overloaded or (not has_room and now_s - full_since_s > self._settings.keepalive_s / 3):
                 self._overloaded = True
                 self._hang_up()
-                self._tell_down("intake queue full: disconnected on purpose, the broker keeps the messages")
+                self._events.disconnected("intake queue full: disconnected on purpose, the broker keeps the messages")
                 return
             if now_s >= next_misc_s:
                 next_misc_s = now_s + _IDLE_S
@@ -314,12 +313,6 @@ class MqttSource:
         except BlockingIOError:
             return
 
-    def _tell_down(self, reason: str) -> None:
-        if reason != self._down_reason:
-            log.warning("broker %s:%d: %s", self._settings.host, self._settings.port, reason)
-        self._down_reason = reason
-        self._events.disconnected(reason)
-
     # ---- paho's callbacks, on the network thread ----------------------------------------------------------------
 
     def _on_connect(
@@ -341,9 +334,6 @@ class MqttSource:
             client.subscribe([(s.topic, s.qos) for s in subscriptions])
         self._backoff.connected(self._clock.monotonic_s())
         self.connected = True
-        if self._down_reason:
-            log.info("broker %s:%d: connected again", self._settings.host, self._settings.port)
-        self._down_reason = ""
         self._events.connected(session_present=flags.session_present)
         if not flags.session_present:
             self._events.session_lost()
@@ -356,7 +346,7 @@ class MqttSource:
             self._backoff.give_way(self._clock.monotonic_s())
             self._events.security(f"another client took over our session {self._settings.client_id!r}")
         if not self._overloaded and not self._stopping.is_set():
-            self._tell_down(self._refusal or f"connection lost: {reason}")
+            self._events.disconnected(self._refusal or f"connection lost: {reason}")
 
     def _on_subscribe(
         self, _client: Client, _data: Any, _mid: int, codes: Sequence[ReasonCode], _properties: Properties | None

@@ -157,21 +157,29 @@ def _nights(past: Mapping[str, NDArray[np.float64]]) -> list[Reason]:
     known = np.sort(starts[np.isfinite(starts) & np.isfinite(rhythm)])
     if not known.size:
         return []
-    clock = [_clock(hours) for hours in (known[known.size // 2], known[0], known[-1])]
+    (median_zh, median_en), (first_zh, first_en), (last_zh, last_en) = (
+        _clock(hours) for hours in (known[known.size // 2], known[0], known[-1])
+    )
     return [
         _reason(
             "block_start",
             float(known[known.size // 2]),
             "h",
-            f"开工时刻中位数 {clock[0]}（最早 {clock[1]}，最晚 {clock[2]}）",
-            f"work starts at {clock[0]} (median; {clock[1]} to {clock[2]})",
+            f"开工时刻中位数为{median_zh}（最早{first_zh}，最晚{last_zh}）",
+            f"work starts at {median_en} (median; earliest {first_en}, latest {last_en})",
         )
     ]
 
 
-def _clock(hours_after_noon: float) -> str:
-    minutes = round((hours_after_noon + 12.0) * 60.0) % 1440
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+def _clock(hours_after_noon: float) -> tuple[str, str]:
+    """The hour of a night as people say it, in Chinese and English; what runs at noon began then or before."""
+    minutes = round((hours_after_noon + 12.0) * 60.0)
+    at = f"{minutes // 60 % 24:02d}:{minutes % 60:02d}"
+    if minutes >= 1440:
+        return f"次日 {at}", f"{at} the next day"
+    if hours_after_noon <= 0.0:
+        return f" {at} 或更早", f"{at} or before"
+    return f" {at}", at
 
 
 def _decoy(at: Mapping[str, float]) -> list[Reason]:

@@ -75,7 +75,7 @@ class Agenda:
         self._follow(job.feed[1], job.night.date.toordinal(), keys)
 
     def on_restart(self) -> None:
-        """Whether the feature rows of late nights had changed before the restart is not known: take it that they had."""
+        """Whether the feature rows of late nights changed before the restart is not known: take it that they did."""
         for (interval_s, ordinal), keys in list(self._late.items()):
             self._follow(interval_s, ordinal, np.unique(np.concatenate(keys)))
 

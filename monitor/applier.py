@@ -68,7 +68,9 @@ class Applier:
     def apply(self, group: Admitted, seq: int) -> None:
         """Apply one committed group. Groups come in sequence order."""
         if len(group):
-            cadences = np.unique(group.interval_s).tolist()
+            cadences = [int(group.interval_s[0])]
+            if (group.interval_s != cadences[0]).any():
+                cadences = np.unique(group.interval_s).tolist()
             for interval_s in cadences:
                 rows = Rows(seq, interval_s, group.keys, group.ts_ms, group.rev, dict(group.channels))
                 self._apply_cadence(rows if len(cadences) == 1 else rows.take(group.interval_s == interval_s))

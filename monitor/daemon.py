@@ -110,6 +110,7 @@ class Daemon:
         supervisor, settings = self.supervisor, self.settings
         self.metrics.build.info({"version": software_version()})
         self.metrics.watch_threads(supervisor.age_s)
+        threading.Thread(target=self._leave_in_time, name="gridwarden-leave", daemon=True).start()
         supervisor.advance(State.RECOVER)
         with open_core(
             settings=settings,
@@ -143,7 +144,14 @@ class Daemon:
                 watch.join(1.0)
                 leave.cancel()
         supervisor.advance(State.STOPPED)
+        log.info("stopped; journal at %d, all of it applied to history", core.journal.head)
         return self._exit_code()
+
+    def _leave_in_time(self) -> None:
+        """Where the stop is asked for during a long recovery, leave at the limit: a recovery may end anywhere."""
+        self.supervisor.stopping.wait()
+        if self.supervisor.state in (State.RECOVER, State.CATCH_UP):
+            self.supervisor.leave_after(DRAIN_LIMIT_S, self._exit_code())
 
     def _turn(self, core: Core) -> None:
         """One turn of the core thread: a commit group, a slice of judging, what is due by the clock."""
@@ -179,6 +187,7 @@ class Daemon:
     def _drain(self, core: Core, ops: OpsServer, sender: OutboxSender) -> None:
         """Commit what was taken, acknowledge, DISCONNECT; the broker keeps the rest of the session (rule C4)."""
         self.supervisor.advance(State.DRAIN)
+        log.info("stopping: what is not committed yet stays with the broker")
         for name in ThreadName:
             self.supervisor.forget(name)
         self.mqtt.pause()
@@ -245,17 +254,22 @@ class Daemon:
         rows = StoredRows(self.settings.daemon.state_dir, self.status)
         return OpsServer(
             [
-                (ops_app(self.metrics.registry, lambda: supervisor.state, supervisor.unready), bound),
+                (ops_app(self.metrics.registry, lambda: supervisor.state, self.unready), bound),
                 (local_app(rows), bind_local_socket(self.settings.daemon.state_dir)),
             ],
             on_progress=lambda: supervisor.progress(ThreadName.OPS),
         )
 
+    def unready(self) -> tuple[str, ...]:
+        """Why the daemon is not ready; empty when it is."""
+        reasons = self.supervisor.unready()
+        return reasons if reasons or self.mqtt.connected else ("not connected to the broker yet",)
+
     def status(self) -> dict[str, Any]:
         """What the local API says of the daemon."""
         return {
             "state": self.supervisor.state.value,
-            "unready": list(self.supervisor.unready()),
+            "unready": list(self.unready()),
             "version": software_version(),
             "register": self.register.version,
             "connected": self.mqtt.connected,

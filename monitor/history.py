@@ -23,7 +23,17 @@ from monitor.history_known import KnownKind, Stored, classify
 from monitor.history_meters import MeterCodes, Meters, distinct, insert
 from monitor.history_nights import export_scores, read_features, write_features, write_scores
 from monitor.history_query import both_stores, in_order, named, stored_values
-from monitor.history_schema import KEY_COLUMNS, add_channels, channel_columns, connect, duckdb_errors, lent, one
+from monitor.history_schema import (
+    KEY_COLUMNS,
+    add_channels,
+    add_features,
+    channel_columns,
+    connect,
+    duckdb_errors,
+    feature_columns,
+    lent,
+    one,
+)
 from monitor.history_seal import check_parts, files_between, seal_next, verify_parts
 
 __all__ = ["History", "HistoryRows", "KnownKind"]
@@ -67,6 +77,7 @@ class History:
         self._connection = connection
         self._codes = MeterCodes(connection)
         self._channels: list[str] = []
+        self._features: list[str] = []
         self._open = False
         self._reload()
 
@@ -234,6 +245,10 @@ class History:
     ) -> None:
         """Store one feature row a meter, in place of what that night, interval and meter had; values (n,)."""
         with self.transaction():
+            missing = [name for name in values if name not in self._features]
+            if missing:
+                add_features(self._connection, missing)
+                self._features = feature_columns(self._connection)
             codes = self._codes.assign(meters)
             write_features(self._connection, night, interval_s, version, codes, values)
 
@@ -242,7 +257,8 @@ class History:
     ) -> dict[str, NDArray[np.float32]]:
         """Every feature stored, (n_meters, n_nights) in the order asked; NaN where there is no row of that version."""
         with duckdb_errors(self._path):
-            return read_features(self._connection, nights, interval_s, version, self._codes.known(meters))
+            codes = self._codes.known(meters)
+            return read_features(self._connection, self._features, nights, interval_s, version, codes)
 
     def write_scores(self, night: dt.date, rows: pa.Table) -> None:
         """Store a night's scores, in place of what that night, meter and detector had.
@@ -262,6 +278,7 @@ class History:
         (cursor,) = one(self._connection, "SELECT journal_seq FROM applied")
         self.cursor = int(str(cursor))
         self._channels = channel_columns(self._connection)
+        self._features = feature_columns(self._connection)
         self._codes.reload()
 
     def _ensure(self, names: Mapping[str, pa.Array[Any]]) -> None:

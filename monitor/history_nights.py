@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.history_meters import insert
-from monitor.history_schema import add_features, feature_columns, lent, one, quoted
+from monitor.history_schema import lent, one, quoted
 from monitor.storage import sync_directory, sync_file
 
 SCORE_COLUMNS: Final = ("meter", "site", "detector", "score", "probability", "status", "reasons")
@@ -28,9 +28,7 @@ def write_features(
     codes: NDArray[np.int32],
     values: Mapping[str, NDArray[np.float32]],
 ) -> None:
-    """Replace the feature rows of these meters, inside the caller's transaction."""
-    present = set(feature_columns(connection))
-    add_features(connection, [name for name in values if name not in present])
+    """Replace the feature rows of these meters, inside the caller's transaction; the columns are there."""
     columns: dict[str, Any] = {
         "night": pa.array([night] * len(codes), pa.date32()),
         "interval_s": pa.array(np.full(len(codes), interval_s, dtype=np.int32)),
@@ -49,13 +47,13 @@ def write_features(
 
 def read_features(
     connection: duckdb.DuckDBPyConnection,
+    names: Sequence[str],
     nights: Sequence[dt.date],
     interval_s: int,
     version: int,
     codes: NDArray[np.int32],
 ) -> dict[str, NDArray[np.float32]]:
-    """Every feature as (n_meters, n_nights) float32; NaN where there is no row."""
-    names = feature_columns(connection)
+    """The features `names` as (n_meters, n_nights) float32; NaN where there is no row."""
     result = {name: np.full((len(codes), len(nights)), np.nan, dtype=np.float32) for name in names}
     if not len(codes) or not len(nights) or not names:
         return result

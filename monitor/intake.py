@@ -10,6 +10,8 @@ from models.domain.readings import RawMessage
 
 GROUP_MESSAGES: Final = 500
 GROUP_LINGER_S: Final = 0.02
+GROUP_BYTES: Final = 8 << 20
+"""Payload a group holds at most, but for its last message: batches fill it long before `GROUP_MESSAGES` do."""
 _QUIET_S: Final = 0.001
 
 
@@ -81,20 +83,23 @@ class IntakeQueue:
     ) -> list[RawMessage]:
         """The next commit group, oldest first: at most `max_n` messages, none when nothing came within `wait_s`.
 
-        After the first message it waits on while more keep coming: until the group is full, `linger_s` is over, or
-        nothing came for a millisecond (rule D5).
+        After the first message it waits on while more keep coming: until the group is full (in number or in bytes),
+        `linger_s` is over, or nothing came for a millisecond (rule D5).
         """
         with self._lock:
             if not self._messages and wait_s > 0:
                 self._await(1, wait_s)
             pauses = round(linger_s / _QUIET_S) if self._messages else 0
-            while pauses > 0 and len(self._messages) < max_n and not self._closed:
+            while pauses > 0 and len(self._messages) < max_n and self._bytes < GROUP_BYTES and not self._closed:
                 before = len(self._messages)
                 self._await(max_n, _QUIET_S)
                 pauses = pauses - 1 if len(self._messages) > before else 0
-            popleft = self._messages.popleft
-            taken = [popleft() for _ in range(min(max_n, len(self._messages)))]
-            self._bytes -= sum(len(message.payload) for message in taken)
+            taken: list[RawMessage] = []
+            size = 0
+            while self._messages and len(taken) < max_n and size < GROUP_BYTES:
+                taken.append(self._messages.popleft())
+                size += len(taken[-1].payload)
+            self._bytes -= size
             if self._waiting_for_room:
                 self._room.notify_all()
         return taken

@@ -198,12 +198,20 @@ class Judge:
         )
 
     def _store_features(self, job: Job, window: Window, values: Features) -> NDArray[np.bool_]:
-        """Write the rows that differ from what is stored; (n,) True where one did."""
+        """Write the rows that differ from what is stored; (n,) True where one did.
+
+        A night of which nothing is known (see `_unknown_where_silent`) has no row: written, it would change nothing,
+        and the nights after it would be judged again, one after the other up to now.
+        """
         stored = self.history.read_features([job.night.date], job.feed[1], FEATURE_VERSION, window.meters)
         changed = np.zeros(len(window.meters), dtype=np.bool_)
+        unknown = changed.copy()
         for name, now in values.items():
             before = stored[name][:, 0] if name in stored else np.full(len(now), np.nan, dtype=np.float32)
             changed |= (before != now) & ~(np.isnan(before) & np.isnan(now))
+            if name == "coverage":
+                unknown = np.isnan(before) & np.isnan(now)
+        changed &= ~unknown
         if changed.any():
             at = np.flatnonzero(changed)
             self.history.write_features(
@@ -217,7 +225,7 @@ class Judge:
 
     def _again(self, job: Job, members: Keys, heard: NDArray[np.bool_], *, alive: bool) -> Keys:
         """The job's meters, and the silent ones whose silence means something else since the feed's late readings."""
-        named = np.isin(members, job.keys)
+        named = np.isin(members, _NONE if job.keys is None else job.keys)
         if job.provisional:
             return members[named]
         silent = np.flatnonzero(~heard & ~named)
@@ -236,13 +244,14 @@ class Judge:
         if self._filled is not None and self._filled[0] == (night.date, self.applier.applied_seq):
             return self._filled[1]
         self.applier.flush()
+        stored = self.history.read(night.start_ms - _MARGIN_MS, night.end_ms + _MARGIN_MS)
+        cadences = stored.column("interval_s").to_numpy()
         view: dict[int, Ring] = {}
-        for interval_s in RING_HOURS:
-            stored = self.history.read(night.start_ms - _MARGIN_MS, night.end_ms + _MARGIN_MS, interval_s=interval_s)
-            if stored.num_rows:
-                slots = (night.end_ms - night.start_ms + 3 * _MARGIN_MS) // (interval_s * 1000)
-                view[interval_s] = Ring(interval_s, slots, wide=True)
-                fill_ring(view[interval_s], stored, self.roster)
+        for interval_s in np.intersect1d(cadences, list(RING_HOURS)).tolist():
+            first, end = np.searchsorted(cadences, [interval_s, interval_s + 1]).tolist()
+            slots = (night.end_ms - night.start_ms + 3 * _MARGIN_MS) // (interval_s * 1000)
+            view[interval_s] = Ring(interval_s, slots, wide=True)
+            fill_ring(view[interval_s], stored.slice(first, end - first), self.roster)
         self._filled = ((night.date, self.applier.applied_seq), view)
         return view
 

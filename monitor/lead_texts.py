@@ -82,8 +82,8 @@ _FURNACE: Final = Wording(
             "Whether night shifts, scrap purchases, casting output and invoices fit the electricity used.",
         ),
         Bilingual(
-            "登记是否过期或漏登；如属合法生产，补登记后不再提示。",
-            "Whether the register is out of date; where production is lawful, complete the register and the lead ends.",
+            "登记是否过期或漏登；如属合法生产，请补登记，此后的夜晚不再计入线索。",
+            "Whether the register is out of date; where production is lawful, complete it; later nights do not count.",
         ),
     ),
     limits=LAWFUL,
@@ -92,7 +92,8 @@ _FURNACE: Final = Wording(
 _SEALED: Final = Wording(
     title=Bilingual("疑似关停后用电", "possible use of power after closure"),
     summary=Bilingual(
-        "疑似关停后恢复用电：{who}登记为关停或断电，但在 {first} 至 {last} 之间有 {nights} 夜仍在用电，请核查用电去向。",
+        "疑似关停后恢复用电：{who}登记为关停或断电，但在 {first} 至 {last} 之间有 {nights} 夜仍在用电，"
+        "请核查用电去向。",
         "Possible restart: {who} is registered as closed or cut off, yet drew power on {nights} night(s) from {first} "
         "to {last}. Please check what the power is used for.",
     ),
@@ -113,8 +114,8 @@ _SEALED: Final = Wording(
 _SILENT: Final = Wording(
     title=Bilingual("疑似电表失联", "meter possibly silent"),
     summary=Bilingual(
-        "疑似电表失联：{who}的电表 {meters} 在 {first} 至 {last} 之间有 {nights} 夜没有数据，而同一数据源的其他电表正常，"
-        "请核查电表和通信。",
+        "疑似电表失联：{who}的电表 {meters} 在 {first} 至 {last} 之间有 {nights} 夜没有数据，"
+        "而同一数据源的其他电表正常，请核查电表和通信。",
         "Meter possibly silent: meter(s) {meters} of {who} sent nothing on {nights} night(s) from {first} to {last} "
         "while others of the same source did. Please check the meter and its link.",
     ),

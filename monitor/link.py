@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from monitor.logs import FailureLine, safe_text
+from monitor.logs import safe_text
 from monitor.metrics import GapCause, LinkEvent, Metrics, SecurityEvent
 from monitor.supervise import State, Supervisor
 
@@ -12,21 +12,17 @@ log = logging.getLogger(__name__)
 
 
 class LinkWatch:
-    """Called from the network thread: counts, logs changes, moves DEGRADED_BROKER."""
+    """Called from the network thread: counts, and moves DEGRADED_BROKER, whose changes are the log's lines."""
 
-    def __init__(
-        self, metrics: Metrics, supervisor: Supervisor
-    ) -> None:
+    def __init__(self, metrics: Metrics, supervisor: Supervisor) -> None:
         self._metrics = metrics
         self._supervisor = supervisor
         self.expects_session = True
-        self._line = FailureLine(log, "broker connection")
 
     def connected(self, *, session_present: bool) -> None:
         """The broker accepted us."""
         self._metrics.mqtt_connected.set(1)
         self._metrics.mqtt_events.labels(event=LinkEvent.CONNECTED).inc()
-        self._line.worked()
         log.info("connected to the broker, %s", "session resumed" if session_present else "new session")
         self._supervisor.recover(State.DEGRADED_BROKER)
 
@@ -35,7 +31,6 @@ class LinkWatch:
         self._metrics.mqtt_connected.set(0)
         self._metrics.mqtt_events.labels(event=LinkEvent.DISCONNECTED).inc()
         if not self._supervisor.stopping.is_set():
-            self._line.failed(reason)
             self._supervisor.degrade(State.DEGRADED_BROKER, safe_text(reason))
 
     def session_lost(self) -> None:

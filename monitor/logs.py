@@ -71,7 +71,7 @@ def configure_logging(settings: LogSettings, stream: TextIO | None = None) -> No
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(settings.level.upper())
-    for noisy in ("httpx", "httpcore", "amqtt", "transitions", "asyncio"):
+    for noisy in ("httpx", "httpcore", "amqtt", "transitions", "asyncio", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
@@ -84,31 +84,3 @@ def configure_logging(settings: LogSettings, stream: TextIO | None = None) -> No
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-
-
-class FailureLine:
-    """One line when something starts failing or fails in another way, one when it works again."""
-
-    def __init__(self, log: logging.Logger, what: str) -> None:
-        self._log = log
-        self._what = what
-        self._reason: str | None = None
-        self._failures = 0
-
-    @property
-    def is_failing(self) -> bool:
-        return self._reason is not None
-
-    def failed(self, reason: str) -> None:
-        """Count a failure; logged only where its reason is a new one."""
-        self._failures += 1
-        if reason != self._reason:
-            self._reason = reason
-            self._log.warning("%s fails: %s", self._what, safe_text(reason))
-
-    def worked(self) -> None:
-        """Count a success; logged only after failures."""
-        if self._reason is not None:
-            self._log.info("%s works again after %d failures", self._what, self._failures)
-        self._reason = None
-        self._failures = 0

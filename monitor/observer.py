@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from models.domain.clock import Clock
-from models.domain.readings import RawMessage, RejectReason
+from models.domain.readings import RawMessage, Rejection, RejectReason
 from monitor.admission import Admitted
 from monitor.desk.store import LeadChange
 from monitor.judge import Job
@@ -18,6 +18,7 @@ from monitor.windows import Outcome as Settled
 log = logging.getLogger(__name__)
 
 MAX_UNKNOWN_METERS: Final = 10_000
+MAX_NAMED_METERS: Final = 50
 _OUTCOMES: Final = {
     Settled.STORED: Outcome.STORED,
     Settled.DUPLICATE: Outcome.DUPLICATE,
@@ -38,6 +39,7 @@ class MetricsObserver:
         self._clock = clock
         self.n_refused = 0
         self._unknown: set[str] = set()
+        self._refused: Counter[RejectReason] = Counter()
         self._counted: Counter[Settled] = Counter()
         self._n_judged = 0
 
@@ -55,13 +57,35 @@ class MetricsObserver:
         for rejection in group.rejections:
             count = max(1, len(rejection.rows))
             metrics.rejected.labels(reason=rejection.reason).inc(count)
+            self._tell_refused(rejection, count)
             if rejection.reason in _SECURITY:
                 metrics.security_events.labels(event=_SECURITY[rejection.reason]).inc(count)
         if group.unknown and len(self._unknown) < MAX_UNKNOWN_METERS:
-            for meter in sorted(group.unknown - self._unknown):
-                log.warning("meter %s is not in the register: its readings wait in quarantine", meter)
+            self._tell_unknown(sorted(group.unknown - self._unknown))
             self._unknown |= group.unknown
             metrics.unknown_meters.set(len(self._unknown))
+
+    def _tell_refused(self, rejection: Rejection, count: int) -> None:
+        """A line for the first refusal of each reason, then at every tenfold of them."""
+        before = self._refused[rejection.reason]
+        self._refused[rejection.reason] = before + count
+        if len(str(before + count)) > len(str(before)) or before == 0:
+            reason = rejection.reason.value
+            log.warning(
+                "refused %d for %s so far, the last: %s (gridwarden quarantine list --reason %s)",
+                before + count,
+                reason,
+                rejection.detail,
+                reason,
+            )
+
+    def _tell_unknown(self, meters: Sequence[str]) -> None:
+        """Name the first unknown meters in the log, the others only in the quarantine."""
+        left = MAX_NAMED_METERS - len(self._unknown)
+        for meter in meters[: max(0, left)]:
+            log.warning("meter %s is not in the register: its readings wait in quarantine", meter)
+        if 0 <= left < len(meters):
+            log.warning("more meters are not in the register: gridwarden quarantine list --reason UNKNOWN_METER")
 
     def totals(self, outcomes: Counter[Settled], n_judged: int) -> None:
         """Readings settled and nights of meters judged so far, over the life of the process."""
@@ -87,4 +111,3 @@ class MetricsObserver:
     def lead_changed(self, change: LeadChange) -> None:
         self._metrics.leads.labels(kind=change.kind, change=change.change).inc()
         log.info("lead %s %s: %s at %s", change.lead_id, change.change, change.kind, change.subject)
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from connectors.adapters.base import Adapter
 from connectors.adapters.table import decode_group
 from models.domain.clock import Clock
 from models.domain.nights import Night, night_of_stamp
-from models.domain.readings import RawMessage
+from models.domain.readings import RawMessage, Rejection
 from monitor.admission import Admitted, TimeRules, admit, readmit
 from monitor.agenda import Agenda
 from monitor.applier import Applier
@@ -71,9 +71,16 @@ class Observer(Protocol):
         """A lead was raised, amended, withdrawn or reopened."""
 
 
+def _as_they_are(_messages: Sequence[RawMessage], rejections: Sequence[Rejection]) -> Sequence[Rejection]:
+    return rejections
+
+
 @dataclass
 class Pipeline:
-    """The core thread's work. `intake_once` and `judge_once` alternate; `recover` comes first."""
+    """The core thread's work. `intake_once` and `judge_once` alternate; `recover` comes first.
+
+    `annotate` may add to the words of refusals where their messages came from: rows of files have numbers.
+    """
 
     source: Source
     adapters: Mapping[str, Adapter]
@@ -90,6 +97,7 @@ class Pipeline:
     observer: Observer
     late_every_s: float = LATE_EVERY_S
     refused: RefusedBefore = field(default_factory=RefusedBefore)
+    annotate: Callable[[Sequence[RawMessage], Sequence[Rejection]], Sequence[Rejection]] = _as_they_are
     _held: list[RawMessage] = field(default_factory=list, init=False)
     _jobs: list[Job] = field(default_factory=list, init=False)
     _running: tuple[Job, Iterator[Keys]] | None = field(default=None, init=False)
@@ -136,7 +144,7 @@ class Pipeline:
             return
         group = admit(decode_group(new, self.adapters), new, self.roster, self.rules)
         began_s = self.clock.monotonic_s()
-        seq = self.journal.commit(new, group.rejections)
+        seq = self.journal.commit(new, self.annotate(new, group.rejections))
         self.source.acknowledge(messages)
         self.observer.committed(new, group, self.clock.monotonic_s() - began_s)
         self.refused.remember(new, group.rejections)
@@ -255,7 +263,7 @@ class Pipeline:
         return next((look for look in looks if look is not None), None)
 
     def _by_feed(self, interval_s: int, keys: Keys, night: Night) -> dict[Feed, Keys]:
-        """The feeds that meters reporting at a cadence belonged to that night; those registered with nobody are left."""
+        """The feeds that meters reporting at a cadence belonged to that night; meters not registered then are left out."""
         groups: dict[Feed, Keys] = {}
         for (publisher, _), members in self.judge.feeds(night).items():
             mine = keys[np.isin(keys, members)]

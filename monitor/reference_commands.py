@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
@@ -12,6 +13,7 @@ from typer.main import get_command
 from monitor.cli.main import DISTRIBUTION, app
 
 _HEAD: Final = ("argument or option", "default", "meaning")
+_PLACEHOLDERS: Final = {Path: "PATH", int: "N", float: "NUMBER", dt.datetime: "YYYY-MM-DD"}
 _SHELL_OPTIONS: Final = frozenset({"--help", "--install-completion", "--show-completion"})
 
 
@@ -47,10 +49,10 @@ def _below(path: tuple[str, ...], command: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _value(param: Any) -> str:
-    choices: Sequence[Any] | None = getattr(param.type, "choices", None)
-    if choices is not None:
-        return "\\|".join(str(c.value if isinstance(c, Enum) else c) for c in choices)
-    return str(param.metavar or param.type.name).upper().split(" ", maxsplit=1)[0]
+    kind = param.type_descriptor.annotation
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return "\\|".join(str(member.value) for member in kind)
+    return str(param.metavar or _PLACEHOLDERS.get(kind, "TEXT"))
 
 
 def _default(value: object) -> str:

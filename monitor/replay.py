@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from connectors.files import FileSlice, read_by_arrival, read_messages
+from connectors.adapters.stamps import NO_OFFSET
+from connectors.files import FileSlice, read_by_arrival, read_messages, rows_of
 from models.domain.clock import Clock, ManualClock, SystemClock
-from models.domain.readings import RawMessage, RejectReason
+from models.domain.readings import RawMessage, Rejection, RejectReason
 from models.domain.register import Register
 from monitor.admission import Admitted, TimeRules
 from monitor.config import Settings
@@ -23,6 +26,7 @@ from monitor.windows import Outcome
 from monitor.wiring import open_core
 
 FLUSH_ROWS: Final = 500_000
+SHOWN_ROWS: Final = 20
 GROUP_MESSAGES: Final = 500
 GROUP_MS: Final = 900_000
 LATE_EVERY_S: Final = 6 * 3600.0
@@ -63,6 +67,31 @@ class Tally:
         self.changes[change.change] += 1
 
 
+@dataclass
+class RowNumbers:
+    """Adds file and row numbers to the words of refusals, so that a person finds the row."""
+
+    zone_given: bool
+    _pieces: dict[int, FileSlice] = field(default_factory=dict, init=False)
+
+    def taking(self, group: Sequence[FileSlice]) -> list[RawMessage]:
+        """The messages of a group that is about to be taken in."""
+        self._pieces = {id(piece.message): piece for piece in group}
+        return [piece.message for piece in group]
+
+    def annotate(self, messages: Sequence[RawMessage], rejections: Sequence[Rejection]) -> list[Rejection]:
+        """The refusals with the place of each in front of its detail (fits `Pipeline.annotate`)."""
+        return [self._placed(self._pieces[id(messages[r.message])], r) for r in rejections]
+
+    def _placed(self, piece: FileSlice, rejection: Rejection) -> Rejection:
+        numbers = rows_of(piece, rejection.rows)
+        shown = ", ".join(map(str, numbers[:SHOWN_ROWS])) + (" …" if len(numbers) > SHOWN_ROWS else "")
+        place = f"{piece.path.name} row {shown}" if len(numbers) == 1 else f"{piece.path.name} rows {shown}"
+        naive = not self.zone_given and NO_OFFSET in rejection.detail
+        remedy = "; or name the zone of the file's stamps with --zone" if naive else ""
+        return dataclasses.replace(rejection, detail=f"{place}: {rejection.detail}{remedy}")
+
+
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """What came of a replay, in readings and leads."""
@@ -80,6 +109,7 @@ def replay(
     readings: Path,
     state_dir: Path,
     by_arrival: bool,
+    zone: ZoneInfo | None = None,
     leads_path: Path | None,
     scores_path: Path | None,
     on_rows: Callable[[int], None],
@@ -88,12 +118,16 @@ def replay(
     """Take the readings in, judge every night they touch, and write final leads (JSONL) and scores (Parquet).
 
     By arrival, nights are judged as their time comes and late readings amend them, as live. Otherwise everything is
-    taken in first and judged in event-time order, so that the order of the rows is nothing. Raises FileFaultError and
-    what the stores raise.
+    taken in first and judged in event-time order, so that the order of the rows is nothing. `zone` is that of stamps
+    without one; these are refused where it is None. Raises FileFaultError and what the stores raise.
     """
     clock: Clock = ManualClock() if by_arrival else SystemClock()
-    slices = read_by_arrival(readings) if by_arrival else read_messages(readings, received_ms=clock.wall_ms())
-    tally = Tally(on_judging)
+    slices = (
+        read_by_arrival(readings, zone=zone)
+        if by_arrival
+        else read_messages(readings, zone=zone, received_ms=clock.wall_ms())
+    )
+    tally, numbers = Tally(on_judging), RowNumbers(zone is not None)
     rules = TimeRules(future_s=settings.time.future_s, old_days=None)
     with open_core(
         settings=settings,
@@ -105,10 +139,11 @@ def replay(
         rules=rules,
     ) as core:
         pipeline = core.pipeline
+        pipeline.annotate = numbers.annotate
         if isinstance(clock, ManualClock):
-            _play_arrival(pipeline, slices, clock, on_rows)
+            _play_arrival(pipeline, slices, numbers, clock, on_rows)
         else:
-            _take_in(pipeline, slices, on_rows)
+            _take_in(pipeline, slices, numbers, on_rows)
         pipeline.finish()
         leads = list(core.desk.final_leads())
         if leads_path is not None:
@@ -119,21 +154,27 @@ def replay(
         return Replayed(pipeline.applier.outcomes, tally.n_refused, tally.reasons, kinds)
 
 
-def _take_in(pipeline: Pipeline, slices: Iterable[FileSlice], on_rows: Callable[[int], None]) -> None:
+def _take_in(
+    pipeline: Pipeline, slices: Iterable[FileSlice], numbers: RowNumbers, on_rows: Callable[[int], None]
+) -> None:
     for piece in slices:
-        pipeline.take_in([piece.message])
+        pipeline.take_in(numbers.taking([piece]))
         if pipeline.applier.n_waiting >= FLUSH_ROWS:
             pipeline.applier.flush()
         on_rows(len(piece.rows))
 
 
 def _play_arrival(
-    pipeline: Pipeline, slices: Iterable[FileSlice], clock: ManualClock, on_rows: Callable[[int], None]
+    pipeline: Pipeline,
+    slices: Iterable[FileSlice],
+    numbers: RowNumbers,
+    clock: ManualClock,
+    on_rows: Callable[[int], None],
 ) -> None:
     pipeline.late_every_s = LATE_EVERY_S
     for group in _grouped(slices):
         clock.set_wall_ms(max(piece.message.received_ms for piece in group))
-        pipeline.take_in([piece.message for piece in group])
+        pipeline.take_in(numbers.taking(group))
         if pipeline.applier.n_waiting >= FLUSH_ROWS:
             pipeline.applier.flush()
         while pipeline.judge_once():

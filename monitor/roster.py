@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from models.domain.readings import MeterRun, MeterRuns, RejectReason
+from models.domain.readings import MeterRun, RejectReason, runs_of
 from models.domain.register import Register
 
 _UNKNOWN_PUBLISHER: Final = -2
+_OWN_PUBLISHER: Final = -3
 _MAX_RUNS: Final = 4096
 
 
@@ -69,15 +70,18 @@ class Roster:
         """
         n = len(meters)
         keys = self._keys(meters)
-        senders = np.array([self._publishers.get(p, _UNKNOWN_PUBLISHER) for p in publishers], dtype=np.int32)
+        senders = np.array([self._sender(p) for p in publishers], dtype=np.int32)
         sender = senders[message] if n else np.zeros(0, dtype=np.int32)
-        settled = (keys >= 0) & (self._publisher[keys] == sender) if self.ids else np.zeros(n, dtype=np.bool_)
+        settled = np.zeros(n, dtype=np.bool_)
         if self.ids:
+            owner = self._publisher[keys]
+            settled = (keys >= 0) & ((owner == sender) | ((sender == _OWN_PUBLISHER) & (owner >= 0)))
             settled &= (self._from_ms[keys] < ts_ms) & (ts_ms <= self._to_ms[keys])
         refused: dict[int, RejectReason] = {}
         cadence_s, factor, may_revise = self._facts(keys)
         for i in np.flatnonzero(~settled).tolist():
-            answer = self._ask(meters[i], int(keys[i]), publishers[int(message[i])], int(ts_ms[i]))
+            publisher, key, stamp_ms = publishers[int(message[i])], int(keys[i]), int(ts_ms[i])
+            answer = self._told(key, publisher, stamp_ms) or self._ask(meters[i], key, publisher, stamp_ms)
             if isinstance(answer, RejectReason):
                 refused[i] = answer
                 keys[i] = -1
@@ -85,11 +89,22 @@ class Roster:
                 cadence_s[i], factor[i], may_revise[i] = answer
         return Admission(keys, cadence_s, factor, may_revise, refused)
 
+    def _sender(self, publisher: str) -> int:
+        return self._publishers.get(publisher, _UNKNOWN_PUBLISHER) if publisher else _OWN_PUBLISHER
+
+    def _told(self, key: int, publisher: str, ts_ms: int) -> tuple[int, float, bool] | None:
+        """The answer an earlier reading of the same batch brought, if it holds for this one."""
+        if key < 0 or not self._from_ms[key] < ts_ms <= self._to_ms[key]:
+            return None
+        if publisher and self._publishers.get(publisher) != self._publisher[key]:
+            return None
+        return int(self._cadence_s[key]), float(self._factor[key]), bool(self._may_revise[key])
+
     def _keys(self, meters: Sequence[str]) -> NDArray[np.int32]:
         """Key of each meter, (n,), -1 for one the register does not know; runs seen before are not looked up again."""
-        runs = meters.runs if isinstance(meters, MeterRuns) else (meters,)
-        found = [self._kept_keys(run) if isinstance(run, MeterRun) else self._looked_up(run) for run in runs]
-        return np.concatenate(found)
+        return np.concatenate(
+            [self._kept_keys(run) if isinstance(run, MeterRun) else self._looked_up(run) for run in runs_of(meters)]
+        )
 
     def _kept_keys(self, run: MeterRun) -> NDArray[np.int32]:
         kept = self._runs.get(id(run))

@@ -54,6 +54,7 @@ class Ring:
         self._key_of: NDArray[np.int32] = np.full(_ROWS_AT_FIRST, -1, dtype=np.int32)
         self._newest: NDArray[np.int64] = np.full(_ROWS_AT_FIRST, _NEVER, dtype=np.int64)
         self._torn: NDArray[np.int64] = np.full(_ROWS_AT_FIRST, _NEVER, dtype=np.int64)
+        self._last_of: NDArray[np.int32] = np.zeros(_ROWS_AT_FIRST, dtype=np.int32)
         self._flags: NDArray[np.uint8] = np.zeros((_ROWS_AT_FIRST, n_slots), dtype=np.uint8)
         self._instants: dict[str, NDArray[np.float32]] = {}
         self._registers: dict[str, NDArray[np.int32 | np.int64]] = {}
@@ -199,6 +200,7 @@ class Ring:
         self._key_of = np.concatenate((self._key_of, np.full(more, -1, dtype=np.int32)))
         self._newest = np.concatenate((self._newest, np.full(more, _NEVER, dtype=np.int64)))
         self._torn = np.concatenate((self._torn, np.full(more, _NEVER, dtype=np.int64)))
+        self._last_of = np.concatenate((self._last_of, np.zeros(more, dtype=np.int32)))
         self._flags = np.concatenate((self._flags, np.zeros((more, self.n_slots), dtype=np.uint8)))
         for name, values in self._instants.items():
             empty = np.full((more, self.n_slots), np.nan, dtype=np.float32)
@@ -227,8 +229,9 @@ class Ring:
         touched, target = row[ahead], slot[ahead]
         before = self._newest[touched]
         np.maximum.at(self._newest, touched, target)
-        touched, first = np.unique(touched, return_index=True)
-        before = before[first]
+        self._last_of[touched] = np.arange(len(touched), dtype=np.int32)
+        once = self._last_of[touched] == np.arange(len(touched), dtype=np.int32)
+        touched, before = touched[once], before[once]
         gap = np.minimum(self._newest[touched] - before, self.n_slots)
         seen = before > _NEVER
         touched, gap, newest = touched[seen], gap[seen], self._newest[touched[seen]]
@@ -263,7 +266,16 @@ class Ring:
         outcome: NDArray[np.uint8],
         fresh: Mapping[str, NDArray[np.bool_]],
     ) -> None:
-        """Readings `index`, no two of them in one cell."""
+        """Readings `index`, no two of them in one cell; those whose cell holds nothing yet need no comparing."""
+        untouched = (self._flags[row[index], slot[index] % self.n_slots] == 0) & (rev[index] == 0)
+        if untouched.all():
+            self._fill(index, row, slot, offset, channels, outcome, fresh)
+            return
+        self._fill(index[untouched], row, slot, offset, channels, outcome, fresh)
+        index = index[~untouched]
+        torn = slot[index] <= self._torn[row[index]]
+        outcome[index[torn]] = Outcome.OLD
+        index = index[~torn]
         r, column = row[index], slot[index] % self.n_slots
         plain = (rev[index] == 0) & ((self._flags[r, column] & np.uint8(SlotFlag.CONTESTED)) == 0)
         off = offset[index]
@@ -294,6 +306,37 @@ class Ring:
         self._flags[r[reported], column[reported]] |= mark
         beside = reported & (off != 0)
         self._flags[r[beside], column[beside]] |= np.uint8(SlotFlag.OFF_TICK)
+
+    def _fill(
+        self,
+        index: NDArray[np.intp],
+        row: NDArray[np.int32],
+        slot: NDArray[np.int64],
+        offset: NDArray[np.int32],
+        channels: Mapping[str, NDArray[np.float64]],
+        outcome: NDArray[np.uint8],
+        fresh: Mapping[str, NDArray[np.bool_]],
+    ) -> None:
+        """Ordinary readings `index`, no two of them in one cell, whose cells hold nothing."""
+        reported = np.zeros(len(index), dtype=np.bool_)
+        r, column, off = row[index], slot[index] % self.n_slots, offset[index]
+        for name, values in channels.items():
+            value = values[index]
+            present = ~np.isnan(value)
+            if not present.any():
+                continue
+            reported |= present
+            self._channel(name)
+            if name in self._registers:
+                value = np.rint(value / REGISTER_QUANTUM_KWH)
+            if present.all():
+                self._write(name, r, column, value, off)
+            else:
+                self._write(name, r[present], column[present], value[present], off[present])
+            fresh[name][index] = present
+        outcome[index[reported]] = Outcome.STORED
+        marks = np.where(off == 0, np.uint8(SlotFlag.HAS_DATA), np.uint8(SlotFlag.HAS_DATA | SlotFlag.OFF_TICK))
+        self._flags[r[reported], column[reported]] = marks[reported]
 
     def _compare(
         self,
@@ -384,3 +427,8 @@ class Ring:
         kept = SlotFlag(int(self._flags[row, column])) & SlotFlag.OFF_TICK
         self._flags[row, column] = int(cell.flags() | kept)
         return Outcome.CONFLICT if clash else Outcome.STORED
+
+
+def _all_distinct(cell: NDArray[np.int64]) -> bool:
+    ordered = np.sort(cell)
+    return not bool((ordered[1:] == ordered[:-1]).any())

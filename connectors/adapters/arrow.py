@@ -8,6 +8,7 @@ stream may unfold to is then bounded by the message itself.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -17,10 +18,11 @@ import pyarrow.ipc
 from numpy.typing import NDArray
 
 from connectors.adapters.builder import BatchBuilder, RowColumns
+from connectors.adapters.meter_runs import MIN_RUN, SHARED
 from connectors.adapters.stamps import shown
 from connectors.adapters.strict import MAX_FIELDS, Refused
 from models.domain.channels import CHANNELS
-from models.domain.readings import RejectReason
+from models.domain.readings import MeterRun, RejectReason
 
 _INTEGERS: Final = ("interval_s", "rev")
 _COMPRESSION: Final = 3
@@ -123,7 +125,7 @@ def _texts(column: pa.Array) -> tuple[Sequence[str], frozenset[str] | None, NDAr
     """The strings (n), the distinct ones where that is known, and where there is none; "" stands there."""
     missing = _nulls(column)
     if not pa.types.is_dictionary(column.type):
-        if not missing.any() and len(column) >= meter_runs.MIN_RUN:
+        if not missing.any() and len(column) >= MIN_RUN:
             return _run(column), None, missing
         words = column.to_numpy(zero_copy_only=False)
         if missing.any():
@@ -137,13 +139,12 @@ def _texts(column: pa.Array) -> tuple[Sequence[str], frozenset[str] | None, NDAr
 
 def _run(column: pa.Array) -> MeterRun:
     """The strings of a column that has them all; those of an earlier message where its bytes are the same."""
-    sliced = column.offset > 0
-    key = None if sliced else tuple(buffer.to_pybytes() for buffer in column.buffers()[1:] if buffer is not None)
-    run = meter_runs.known(key)
-    if run is None:
-        run = MeterRun(column.to_numpy(zero_copy_only=False).tolist())
-        return run if key is None else meter_runs.keep(key, run)
-    return run
+    if column.offset > 0:
+        return MeterRun(column.to_numpy(zero_copy_only=False).tolist())
+    _, offsets, text = column.buffers()
+    key = (column.type, len(column), offsets.to_pybytes(), text.to_pybytes() if text is not None else b"")
+    run = SHARED.known(key)
+    return run or SHARED.keep(key, MeterRun(column.to_numpy(zero_copy_only=False).tolist()))
 
 
 def _nulls(column: pa.Array) -> NDArray[np.bool_]:
@@ -161,8 +162,8 @@ def _nulls(column: pa.Array) -> NDArray[np.bool_]:
 def _stamps(column: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Unix milliseconds; a stamp that does not fit is far outside the accepted years."""
     missing = _nulls(column)
-    raw = column if pa.types.is_int64(column.type) else column.cast(pa.int64())
-    ticks: NDArray[np.int64] = raw.fill_null(0).to_numpy(zero_copy_only=False)
+    raw = column if pa.types.is_int64(column.type) else column.view(pa.int64())
+    ticks: NDArray[np.int64] = (raw.fill_null(0) if raw.null_count else raw).to_numpy()
     factor = _TO_MS[column.type.unit] if pa.types.is_timestamp(column.type) else 1
     if factor < 0:
         return ticks // -factor, missing
@@ -186,6 +187,9 @@ def _whole(batch: pa.RecordBatch, name: str) -> NDArray[np.int64] | None:
 
 
 def _numbers(column: pa.Array) -> NDArray[np.float64]:
+    if column.null_count == 0 and pa.types.is_floating(column.type):
+        floats: NDArray[np.float64] = column.to_numpy().astype(np.float64, copy=False)
+        return floats
     values: NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return values
 

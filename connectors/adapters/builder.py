@@ -24,6 +24,7 @@ from models.domain.readings import (
     Rejection,
     RejectReason,
     empty_batch,
+    runs_of,
 )
 
 MAX_INTERVAL_S: Final = 86_400
@@ -31,6 +32,7 @@ MAX_REV: Final = (1 << 31) - 1
 MAX_FAULT_KINDS: Final = 64
 """Different refusals kept for one message; what goes beyond is counted in one more."""
 
+_ORDER: Final = {name: position for position, name in enumerate(CHANNELS)}
 _ID: Final = re.compile(ID_PATTERN.removesuffix("$"), re.ASCII)
 _MAX_KNOWN_IDS: Final = 2_000_000
 _known_ids: set[str] = set()
@@ -56,9 +58,9 @@ class RowColumns:
 
     def take(self, mask: NDArray[np.bool_]) -> RowColumns:
         """The readings where `mask` holds; the stamps must be an array."""
-        positions = np.flatnonzero(mask).tolist()
+        meter = list(self.meter)
         return RowColumns(
-            meter=[self.meter[i] for i in positions],
+            meter=[meter[i] for i in np.flatnonzero(mask).tolist()],
             ts=np.asarray(self.ts)[mask],
             interval_s=None if self.interval_s is None else np.asarray(self.interval_s)[mask],
             rev=None if self.rev is None else np.asarray(self.rev)[mask],
@@ -141,8 +143,9 @@ class BatchBuilder:
                 self.begin(int(columns.message[fault.position]))
                 self.reject(fault.reason, fault.detail, (int(columns.row[fault.position]),))
         self._chunks.append(chunk)
-        if not (isinstance(columns.meter, MeterRun) and columns.meter.sound):
-            self._ids.update(columns.meter if columns.ids is None else columns.ids)
+        for run in runs_of(columns.meter):
+            if not (isinstance(run, MeterRun) and run.sound):
+                self._ids.update(run if columns.ids is None else columns.ids)
 
     def finish(self) -> Decoded:
         """Check the values and return the group: readings in order of message and row, refusals by message."""
@@ -204,9 +207,9 @@ class BatchBuilder:
                 lambda i: f"meter {shown(chunk.meter[i])} is not an id: 1 to 64 of A-Z a-z 0-9 . _ -, no mark first",
             )
         else:
-            for one in self._chunks:
-                if isinstance(one.meter, MeterRun):
-                    one.meter.sound = True
+            for run in runs_of(chunk.meter):
+                if isinstance(run, MeterRun):
+                    run.sound = True
 
     def _check_integers(self, chunk: _Chunk) -> None:
         ts_ms, interval_s, rev = chunk.ts_ms, chunk.interval_s, chunk.rev
@@ -225,8 +228,8 @@ class BatchBuilder:
         """The channels with what is out of range taken out; readings left without any value are refused."""
         channels: dict[str, NDArray[np.float64]] = {}
         faults: list[tuple[str, NDArray[np.bool_], NDArray[np.float64]]] = []
-        for name, values in chunk.channels.items():
-            spec = CHANNELS[name]
+        for name in sorted(chunk.channels, key=_ORDER.__getitem__):
+            values, spec = chunk.channels[name], CHANNELS[name]
             bad = ((values < spec.low) | (values > spec.high)) & chunk.keep
             if bad.any():
                 faults.append((name, bad, values))
@@ -288,7 +291,7 @@ def _join(chunks: Sequence[_Chunk]) -> _Chunk | None:
     """One chunk in order of message and row; a channel a chunk does not carry is NaN in its rows."""
     if len(chunks) <= 1:
         return chunks[0] if chunks else None
-    runs = [chunk.meter for chunk in chunks]
+    runs = [run for chunk in chunks for run in runs_of(chunk.meter)]
     shared = any(isinstance(run, MeterRun) for run in runs)
     meter = MeterRuns(runs) if shared else list(itertools.chain.from_iterable(runs))
     names = dict.fromkeys(name for chunk in chunks for name in chunk.channels)

@@ -15,14 +15,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.adapters import meter_runs, strict
+from connectors.adapters import strict
 from connectors.adapters.builder import BatchBuilder, RowColumns
+from connectors.adapters.meter_runs import SHARED
 from models.domain.channels import CHANNELS, PLAIN
 
 _ABSENT: Final = math.nan
@@ -32,8 +33,8 @@ _ALL: Final = (*_INTEGERS, *CHANNELS)
 """Every optional field of a reading; `meter` and `ts` come before them."""
 
 _LISTED: Final = ("meter", "ts", *_INTEGERS)
-_ROWS_AT_ONCE: Final = 2048
-"""Rows converted in one go: enough to share the cost, few enough to stay in the cache and out of the collector's way."""
+_ROWS_AT_ONCE: Final = 1024
+"""Rows converted in one go: enough to share the cost, few enough to stay in the cache."""
 
 _MAX_LAYOUTS: Final = 64
 _MAX_PUBLISHERS: Final = 4096
@@ -118,18 +119,15 @@ class Canonical:
             strict.decode(payload, builder)
 
     def _decoded(self, payload: bytes, publisher: str) -> tuple[_Layout, Any]:
-        """The message by the first layout that fits; None when neither does."""
+        """The message by the first layout that fits; None when none does."""
         learnt = self._last.get(publisher)
-        if learnt is not None:
+        layouts = (_PLAIN, _FULL) if learnt is None else (learnt, _PLAIN, _FULL)
+        for layout in layouts:
             try:
-                return learnt, learnt.decode(payload)
+                return layout, layout.decode(payload)
             except _UNFIT:
                 pass
-        layout = _FULL if b'_pct"' in payload else _PLAIN
-        try:
-            return layout, layout.decode(payload)
-        except _UNFIT:
-            return layout, None
+        return _FULL, None
 
     def _learn(self, publisher: str, layout: _Layout, reading: Any) -> None:
         """Try the fields of this reading first with the publisher's next message."""
@@ -177,21 +175,41 @@ def _add_columns(payload: bytes, columns: Any, quotes: int, builder: BatchBuilde
     n = len(meter)
     present = {name: values for name, values in zip(_ALL, optional, strict=True) if values is not None}
     lists = [meter, ts, *present.values()]
-    implied = quotes + 2 * (len(lists) + n + list(map(type, ts)).count(str))
+    stamps, texts = _stamps(ts)
+    implied = quotes + 2 * (len(lists) + n + texts)
     if n == 0 or len(lists) > strict.MAX_FIELDS or implied != payload.count(b'"') or set(map(len, lists)) != {n}:
         return False
     builder.columns(
         RowColumns(
-            meter=meter_runs.of_list(meter),
-            ts=ts,
+            meter=SHARED.of_list(meter),
+            ts=stamps,
             interval_s=present.pop("interval_s", None),
             rev=present.pop("rev", None),
-            channels={name: np.array(values, dtype=np.float64) for name, values in present.items()},
+            channels={name: _floats(values) for name, values in present.items()},
             message=np.full(n, builder.message, dtype=np.int32),
             row=np.arange(n, dtype=np.int32),
         )
     )
     return True
+
+
+def _stamps(ts: list[int | str]) -> tuple[list[int | str] | NDArray[np.int64], int]:
+    """The stamps, as an array where all are integers that fit, and how many are texts."""
+    kinds = set(map(type, ts))
+    if kinds == {int}:
+        try:
+            return np.fromiter(cast("list[int]", ts), np.int64, len(ts)), 0
+        except OverflowError:
+            return ts, 0
+    return ts, list(map(type, ts)).count(str)
+
+
+def _floats(values: list[float | None]) -> NDArray[np.float64]:
+    """A column as an array, null as NaN."""
+    try:
+        return np.fromiter(cast("list[float]", values), np.float64, len(values))
+    except TypeError:
+        return np.array(values, dtype=np.float64)
 
 
 class _Rows:
@@ -238,7 +256,7 @@ class _Rows:
         starts = np.repeat(np.cumsum(counts) - counts, counts)
         builder.columns(
             RowColumns(
-                meter=meter,
+                meter=SHARED.of_messages(meter, self._counts),
                 ts=ts,
                 interval_s=self._integers(present.pop("interval_s", None)),
                 rev=self._integers(present.pop("rev", None)),

@@ -20,6 +20,9 @@ _kept: dict[str, int] = {}
 UNREADABLE_MS: Final = -(1 << 63)
 """Stands in a column where a stamp could not be read; always listed among the faults as well."""
 
+NO_OFFSET: Final = "is not RFC 3339 with an offset"
+"""What a refusal says of a stamp whose zone is not known."""
+
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _ONE_MS: Final = dt.timedelta(milliseconds=1)
 
@@ -62,14 +65,16 @@ def stamp_column(values: Sequence[int | str]) -> tuple[NDArray[np.int64], list[F
     kinds = set(map(type, values))
     if kinds == {str}:
         texts = cast("Sequence[str]", values)
-        for unseen in set(texts).difference(_kept):
-            rfc3339_ms(unseen)
         kept = list(map(_kept.get, texts))
+        if None in kept:
+            for unseen in set(texts).difference(_kept):
+                rfc3339_ms(unseen)
+            kept = list(map(_kept.get, texts))
         if None not in kept:
             return np.array(kept, dtype=np.int64), []
     elif kinds == {int}:
         try:
-            return np.array(values, dtype=np.int64), []
+            return np.fromiter(cast("Sequence[int]", values), np.int64, len(values)), []
         except OverflowError:
             pass
     return _stamp_by_stamp(values)
@@ -84,7 +89,7 @@ def _stamp_by_stamp(values: Sequence[int | str]) -> tuple[NDArray[np.int64], lis
             if stamp_ms is not None:
                 stamps[position] = stamp_ms
             else:
-                detail = f"ts {shown(value)} is not RFC 3339 with an offset, as in 2026-03-02T23:15:00+08:00"
+                detail = f"ts {shown(value)} {NO_OFFSET}, as in 2026-03-02T23:15:00+08:00"
                 faults.append(Fault(position, RejectReason.PARSE, detail))
         elif -(1 << 63) < value < (1 << 63):
             stamps[position] = value

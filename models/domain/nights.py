@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 _QUARTER_MS: Final = 900_000
 """Every zone's offset is a multiple of this."""
+_MAX_TABLE: Final = 40_000
+"""Quarters of an hour, about a year, for which a table is cheaper than sorting."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -52,7 +54,22 @@ def _noon_ms(date: dt.date, zone: ZoneInfo) -> int:
 
 def night_ordinals(ts_ms: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
     """`date.toordinal()` of the night of each stamp, (n,) -> (n,); looked up once a quarter hour of event time."""
-    quarters, position = np.unique((ts_ms - 1) // _QUARTER_MS, return_inverse=True)
+    if ts_ms.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    quarter = (ts_ms - 1) // _QUARTER_MS
+    first = int(quarter.min())
+    span = int(quarter.max()) - first + 1
+    if span > _MAX_TABLE:
+        quarters, position = np.unique(quarter, return_inverse=True)
+        return _ordinals(quarters, zone)[position]
+    position = quarter - first
+    present = np.zeros(span, dtype=np.bool_)
+    present[position] = True
+    table = np.zeros(span, dtype=np.int64)
+    table[present] = _ordinals(np.flatnonzero(present) + first, zone)
+    return table[position]
+
+
+def _ordinals(quarters: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
     ordinals = [night_of_stamp(quarter * _QUARTER_MS + 1, zone).date.toordinal() for quarter in quarters.tolist()]
-    result: NDArray[np.int64] = np.array(ordinals, dtype=np.int64)[position]
-    return result
+    return np.array(ordinals, dtype=np.int64)

@@ -70,7 +70,7 @@ class Rejection:
     field: str = ""
 
 
-class MeterRun(tuple[str, ...]):
+class MeterRun(tuple[str, ...]):  # noqa: SLOT001  # `sound` needs a place, and a tuple's kind cannot have slots
     """The meters of one message, in its order; messages with the same meters mostly share one object.
 
     `sound` says that every one of them was found to be an id. What else is known of a run may be kept by identity.
@@ -104,6 +104,11 @@ class MeterRuns(Sequence[str]):
         at = range(len(self))[index]
         run = bisect.bisect_right(self._ends, at)
         return self.runs[run][at - self._ends[run]]
+
+
+def runs_of(meters: Sequence[str]) -> Sequence[Sequence[str]]:
+    """The runs that make up meters; anything else is one run."""
+    return meters.runs if isinstance(meters, MeterRuns) else (meters,)
 
 
 @dataclass(frozen=True, slots=True)

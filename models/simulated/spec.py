@@ -5,9 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from models.simulated.electrical import Compensation
 from models.simulated.furnace_spec import FurnaceSpec
+
+ZONE: Final = "Asia/Shanghai"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class CountySpec:
     days: int
     sites: int = 240
     minute_meters: int = 12
-    zone: str = "Asia/Shanghai"
+    zone: str = ZONE
 
 
 class LoadClass(StrEnum):

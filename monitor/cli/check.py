@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def check(
     *,
-    config: Annotated[Path | None, typer.Option("--config", help="Configuration file, TOML.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file, TOML.")] = None,
     register: Annotated[
         Path | None, typer.Option("--register", help="Register to check; else the one the configuration names.")
     ] = None,

@@ -60,10 +60,14 @@ def demo(
         screen = Screen(Console(stderr=exit_, highlight=False), quiet=exit_)
         spec = CountySpec(seed=seed, start=START, days=days, sites=sites)
         watcher = Watcher(screen.ready, screen.lead, screen.progress, screen.done)
-        with screen:
-            run = Demo(spec, state_dir, watcher, day_s=0.0 if exit_ else day_s, stay=not exit_)
-            screen.begin(spec, state_dir)
-            code, score = run.run()
+        try:
+            with screen:
+                run = Demo(spec, state_dir, watcher, day_s=0.0 if exit_ else day_s, stay=not exit_)
+                screen.begin(spec, state_dir)
+                code, score = run.run()
+        except KeyboardInterrupt:
+            code, score = ExitCode.OK, None
+        screen.ended()
     if exit_ and score is not None:
         typer.echo(json.dumps(score.as_dict()))
     if exit_ and score is None and code is ExitCode.OK:
@@ -155,9 +159,15 @@ class Screen:
         )
         self._print(
             f"未登记的感应炉厂区 {score.furnaces} 个，找到 {score.found} 个；无炉厂区误报 {score.false_leads} 条"
-            f"（共 {score.site_weeks:.0f} 厂区·周）；线索 {_by_kind(score.leads)}；用时 {score.seconds:.0f} 秒"
+            f"（共 {score.site_weeks:.0f} 厂区·周）"
         )
+        self._print(f"线索：{_by_kind(score.leads)}；用时 {score.seconds:.0f} 秒")
         self._print("仍在运行，可查看线索和指标；Ctrl-C 结束 still running, Ctrl-C ends it", style="dim")
+
+    def ended(self) -> None:
+        """The daemon has stopped."""
+        if not self._quiet:
+            self._print(f"已结束 ended，线索 leads {len(self._leads)}")
 
     def _print(self, text: str, style: str | None = None) -> None:
         self._bar.console.print(text, style=style, soft_wrap=True)

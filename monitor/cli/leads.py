@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from models.domain.leads import LeadKind, LeadState
+from monitor.cli.chinese_lines import chinese_lines
 from monitor.supervise import ExitCode
 
 app = typer.Typer(help="线索 Leads: list them, or show one with its evidence.", no_args_is_help=True)
@@ -109,7 +110,7 @@ def _print_table(leads: list[dict[str, Any]]) -> None:
             f"{lead['score']:.2f}\n{lead['mismatch']:.2f}",
         )
     console.print(table)
-    console.print("线索不是结论，详情见 A lead is no verdict; more: gridwarden leads show ID --state DIR", style="dim")
+    console.print("线索不是结论。详情 details: gridwarden leads show ID --state DIR", style="dim")
     stuck = sum("needs_person" in lead.get("delivery", {}).values() for lead in leads)
     if stuck:
         console.print(f"{stuck} 条线索的通知被拒收，需人工处理。Notices of {stuck} lead(s) were refused.", style="red")
@@ -145,13 +146,16 @@ def _print_lead(lead: dict[str, Any]) -> None:
         ("上月线索 previous", lead["previous"]),
     ):
         facts.add_row(label, text(value))
-    summary = Group(escape(lead["summary"]["zh"]), "", escape(lead["summary"]["en"]))
+    summary_zh = chinese_lines(lead["summary"]["zh"], console.width - 4)
+    summary = Group(escape(summary_zh), "", escape(lead["summary"]["en"]))
     console.print(Panel(summary, title=f"{lead['title']['zh']} {lead['title']['en']}", title_align="left"))
     console.print(facts)
     console.print("\n[bold]依据 Because[/bold]（最明显的一夜 of the strongest night）")
-    console.print(_numbered([(reason["zh"], reason["en"]) for reason in lead["reasons"]]))
+    console.print(_numbered([(reason["zh"], reason["en"]) for reason in lead["reasons"]], console.width))
     console.print("\n[bold]现场核查 What to check[/bold]")
-    console.print(_numbered(list(zip(lead["what_to_check"]["zh"], lead["what_to_check"]["en"], strict=True))))
+    console.print(
+        _numbered(list(zip(lead["what_to_check"]["zh"], lead["what_to_check"]["en"], strict=True)), console.width)
+    )
     console.print()
     console.print(_evidence_table(lead))
     console.print(_trail_table(lead))
@@ -166,7 +170,7 @@ def _registered(enterprise: dict[str, Any]) -> str:
     return f"{_STATUSES.get(status, status)} {status}{since}"
 
 
-def _numbered(lines: list[tuple[str, str]]) -> Any:
+def _numbered(lines: list[tuple[str, str]], width: int) -> Any:
     """Numbered Chinese lines, each with its English below it."""
     from rich.markup import escape
     from rich.table import Table
@@ -175,7 +179,7 @@ def _numbered(lines: list[tuple[str, str]]) -> Any:
     grid.add_column(justify="right", min_width=4)
     grid.add_column(ratio=1)
     for number, (zh, en) in enumerate(lines, 1):
-        grid.add_row(f"{number}.", f"{escape(zh)}\n[dim]{escape(en)}[/dim]")
+        grid.add_row(f"{number}.", f"{escape(chinese_lines(zh, width - 6))}\n[dim]{escape(en)}[/dim]")
     return grid
 
 

@@ -96,7 +96,7 @@ def _print_table(entries: list[dict[str, Any]]) -> None:
             escape(f"{_short(entry['reason'])}\n{printable(entry['detail'])}"),
         )
     console.print(table)
-    console.print("处理办法见 What to do: gridwarden quarantine show ID --state DIR", style="dim")
+    console.print("处理办法 what to do: gridwarden quarantine show ID --state DIR", style="dim")
 
 
 def _short(reason: str) -> str:

@@ -143,7 +143,7 @@ def _store(state: Path, rows: RegisterRows, *, allow_empty: bool) -> tuple[str, 
 
     configure_logging(LogSettings(level="warning", format="console"))
     try:
-        state.mkdir(parents=True, exist_ok=True)
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = StateLock.acquire(state)
     except StoreLocked as error:
         fail(f"{error}. The daemon imports what its setting daemon.register names when it starts.", ExitCode.TEMPORARY)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
@@ -35,15 +37,19 @@ def replay(
     by_event: Annotated[
         bool, typer.Option("--by-event", help="Ignore arrival_ts: take everything in, then judge by event time.")
     ] = False,
+    zone: Annotated[
+        str | None, typer.Option("--zone", help="Time zone of stamps without one, such as Asia/Shanghai; else refused.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Play readings from files through decode, journal, windows, detectors and leads, and write what came of them.
 
-    A file with a column arrival_ts is played in order of arrival, as if live. Exit codes: 65 register at fault,
-    66 a file cannot be read, 75 another process owns the state directory.
-    """
-    from zoneinfo import ZoneInfo
+    A file with a column arrival_ts is played in order of arrival, as if live. Rows that are refused wait in the
+    quarantine of the state directory, with their numbers in the file.
 
+    Exit codes: 65 register at fault, 66 a file cannot be read, 73 a file cannot be written, 75 another process owns
+    the state directory, 78 configuration at fault.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -54,6 +60,9 @@ def replay(
     from monitor.replay import replay as play
     from monitor.storage import StoreError, StoreLocked
 
+    stamps_zone = _zone(zone)
+    for path in (out, scores):
+        _check_writable(path)
     settings = load_settings(config)
     configure_logging(settings.log.model_copy(update={"level": "warning", "format": "console"}))
     console = Console(stderr=True)
@@ -81,6 +90,7 @@ def replay(
                 register=table,
                 readings=readings,
                 state_dir=state_dir,
+                zone=stamps_zone,
                 by_arrival=not by_event and has_arrival(readings),
                 leads_path=out,
                 scores_path=scores,
@@ -94,6 +104,23 @@ def replay(
         except StoreError as error:
             stop(str(error), ExitCode.SOFTWARE)
     _print_summary(done, state, as_json=as_json)
+
+
+def _zone(name: str | None) -> ZoneInfo | None:
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        stop(f"--zone {name}: no such time zone; use an IANA name such as Asia/Shanghai", ExitCode.USAGE)
+
+
+def _check_writable(path: Path | None) -> None:
+    """Leave before the work where its result could not be written after it."""
+    if path is None:
+        return
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        stop(f"{path}: cannot be written; name a file in a directory that exists", ExitCode.CANNOT_CREATE)
 
 
 def _print_summary(done: Replayed, state: Path | None, *, as_json: bool) -> None:
@@ -116,7 +143,9 @@ def _print_summary(done: Replayed, state: Path | None, *, as_json: bool) -> None
     )
     for reason, count in sorted(done.reasons.items()):
         typer.echo(f"  隔离 {reason.value}: {count}")
-    if done.n_refused and state is not None:
-        typer.echo(f"  see `gridwarden quarantine list --state {state}`")
+    if done.n_refused:
+        where = state if state is not None else "DIR"
+        keep = "" if state is not None else "name a directory with --state, then "
+        typer.echo(f"  哪些行、为何 which rows and why: {keep}gridwarden quarantine list --state {where}")
     leads = ", ".join(f"{count} {kind}" for kind, count in sorted(done.leads.items())) or "none"
     typer.echo(f"线索 leads: {leads}")

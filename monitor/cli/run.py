@@ -18,7 +18,7 @@ def run(
 
     Exit codes: 0 asked to stop, 65 register at fault, 66 register missing, 69 a port or socket cannot be used,
     70 a part failed (start it again: start-up is recovery), 74 a store is damaged, 75 another process owns the
-    state directory, 78 configuration at fault or a store of a newer version.
+    state directory, 78 configuration at fault, no register, or a store of a newer version.
     """
     from models.domain.clock import SystemClock
     from monitor.config import load_settings

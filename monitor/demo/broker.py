@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
+import os
 import signal
+import threading
+from multiprocessing.process import BaseProcess
+from typing import Final
 
-HOST = "127.0.0.1"
+HOST: Final = "127.0.0.1"
+
+
+def leave_with_parent() -> None:
+    """Leave Ctrl-C to the process that started this one, and end when that one is gone, however it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(0)
 
 
 def serve(port: int) -> None:
     """Serve until SIGTERM; Ctrl-C at the terminal is for the parent, which ends this process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_with_parent()
     logging.disable(logging.CRITICAL)
     asyncio.run(_serve(port))
 

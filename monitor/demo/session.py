@@ -23,7 +23,7 @@ from models.domain.register import Register
 from models.simulated.county import County, CountySpec, SiteTruth, build
 from monitor.config import Settings
 from monitor.daemon import Daemon
-from monitor.demo.broker import HOST, serve
+from monitor.demo.broker import HOST, leave_with_parent, serve
 from monitor.demo.publisher import Progress, connect, publish_county
 from monitor.desk.store import LeadChange
 from monitor.observer import MetricsObserver
@@ -230,7 +230,7 @@ def wait_for_port(port: int, timeout_s: float = 20.0) -> None:
 
 def _publish(spec: CountySpec, port: int, day_s: float, outbox: Connection, now_ms: Synchronized[int]) -> None:
     """The publisher process; it sets the county's clock before each message goes out."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_with_parent()
 
     def on_time(arrival_ms: int) -> None:
         now_ms.value = max(now_ms.value, arrival_ms)
@@ -245,7 +245,12 @@ def _publish(spec: CountySpec, port: int, day_s: float, outbox: Connection, now_
 
 @contextlib.contextmanager
 def _running(process: BaseProcess) -> Iterator[None]:
-    process.start()
+    """Run a process that a Ctrl-C at the terminal does not reach, even while it starts: the parent ends it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:
         yield
     finally:

@@ -19,16 +19,16 @@ _PROGRESS_S: Final = 1.0
 
 
 def bind_tcp(host: str, port: int) -> socket.socket:
-    """A listening TCP socket, so that a port in use is an error at start. Raises OSError."""
+    """A listening TCP socket, so that a port in use is an error at start. Raises OSError that names host and port."""
     family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     bound = socket.socket(family, kind | socket.SOCK_CLOEXEC, proto)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
         bound.listen(64)
-    except OSError:
+    except OSError as error:
         bound.close()
-        raise
+        raise OSError(error.errno, f"{host} port {port}: {error.strerror}") from error
     return bound
 
 

@@ -47,7 +47,7 @@ def drain(port: int, messages: int, commit: Commit) -> Cost:
 
     def on_message(client: Client, _data: Any, message: MQTTMessage) -> None:
         nonlocal done
-        held.append((message.mid, message.payload))
+        held.append((message.mid, bytes(message.payload)))
         if len(held) == GROUP or done + len(held) == messages:
             commit([payload for _, payload in held])
             for mid, _ in held:

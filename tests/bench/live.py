@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -24,7 +24,10 @@ from tests.bench.loads import Load
 from tests.bench.stopwatch import Cost
 from tests.support.broker import Broker
 
+TITLES: Final = {"ours": "GridWarden", "ceiling": "bare ceiling", "plain": "plain alternative"}
 CONTENDERS: Final = ("ceiling", "ours", "plain")
+"""In the order they run; every second repeat runs backwards."""
+PLAIN_REPEATS: Final = 2
 _MIDS: Final = 65_535
 _TIMEOUT_S: Final = 600.0
 
@@ -45,21 +48,26 @@ class Measured:
         """Median processor time a reading, all threads, in us."""
         return median(1e6 * cost.cpu_s / self.load.readings for cost in self.costs[name])
 
-    def ratio(self) -> float:
-        """Ours to the ceiling that ran beside it, the median over the repeats."""
-        pairs = zip(self.costs["ours"], self.costs["ceiling"], strict=True)
-        return median(bare.wall_s / our.wall_s for our, bare in pairs)
+    def ratio(self, name: str) -> float:
+        """A contender's rate to that of the ceiling that ran beside it, the median over the repeats."""
+        pairs = zip(self.costs[name], self.costs["ceiling"], strict=False)
+        return median(bare.wall_s / cost.wall_s for cost, bare in pairs)
 
     @property
-    def met(self) -> bool:
-        """Both budgets, the ratio and the rate."""
-        return self.ratio() >= self.load.ratio and self.rate("ours") >= self.load.rate
+    def ratio_met(self) -> bool:
+        """The budget that means the same on any machine."""
+        return self.ratio("ours") >= self.load.ratio
+
+    @property
+    def rate_met(self) -> bool:
+        """The budget for two cores that have nothing else to do."""
+        return self.rate("ours") >= self.load.rate
 
 
 def measure(
     load: Load, repeats: int, told: Callable[[str], None], contenders: tuple[str, ...] = CONTENDERS
 ) -> Measured:
-    """Every contender `repeats` times, alternating."""
+    """Every contender `repeats` times, alternating; the slow plain alternative at most `PLAIN_REPEATS` times."""
     first_ms = time.time_ns() // 1_000_000 // loads.STEP_MS * loads.STEP_MS - load.waves() * loads.STEP_MS
     with tempfile.TemporaryDirectory(prefix="gridwarden-bench-") as name:
         folder = Path(name)
@@ -67,6 +75,8 @@ def measure(
         measured = Measured(load, _write_packets(load, first_ms, packets))
         for repeat in range(repeats):
             for contender in contenders[:: 1 if repeat % 2 == 0 else -1]:
+                if contender == "plain" and repeat >= PLAIN_REPEATS:
+                    continue
                 told(f"{load.title}: {contender}, {repeat + 1} of {repeats}")
                 with tempfile.TemporaryDirectory(dir=folder) as state, Broker(Path(state) / "broker") as broker:
                     _queue_up(broker.port, packets, load.messages)
@@ -89,9 +99,11 @@ def _queue_up(port: int, packets: Path, messages: int) -> None:
     """Make the session, leave it, and let the publisher fill it."""
     client = session_client()
     done: list[object] = []
-    client.on_connect = lambda *_: client.subscribe(loads.TOPIC, qos=1)
     client.on_subscribe = lambda *_: done.append(None)
     client.connect("127.0.0.1", port, clean_start=False, properties=session_properties())
+    while not client.is_connected():
+        client.loop(1.0)
+    client.subscribe(loads.TOPIC, qos=1)
     while not done:
         client.loop(1.0)
     client.disconnect()
@@ -116,15 +128,3 @@ def _contend(name: str, load: Load, port: int, first_ms: int, folder: Path) -> C
         timeout=_TIMEOUT_S,
     )
     return Cost(**json.loads(answer.stdout.splitlines()[-1]))
-
-
-def measure_all(quick: bool, told: Callable[[str], None]) -> Iterator[Measured]:
-    """Every load; with `quick` a tenth of the messages and one repeat."""
-    for load in loads.LOADS:
-        if quick:
-            yield measure(dataclasses.replace(load, messages=load.messages // 10), 1, told)
-        else:
-            yield measure(load, REPEATS, told)
-
-
-REPEATS: Final = 3

@@ -13,7 +13,7 @@ import json
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -36,7 +36,7 @@ class Load:
 
     name: str
     title: str
-    adapter: str
+    adapter: Literal["canonical", "arrow"]
     batch: int
     messages: int
     ratio: float
@@ -54,8 +54,8 @@ class Load:
 LOADS: Final = (
     Load("one", "one reading a message", "canonical", 1, 60_000, 0.6, 17_000),
     Load("rows", "100-reading row batches", "canonical", 100, 8_000, 0.5, 300_000),
-    Load("columns", "1000-reading column JSON", "canonical", 1000, 2_000, 0.4, 600_000),
-    Load("arrow", "1000-reading Arrow IPC", "arrow", 1000, 3_000, 0.4, 1_200_000),
+    Load("columns", "1000-reading column JSON", "canonical", 1000, 1_500, 0.4, 600_000),
+    Load("arrow", "1000-reading Arrow IPC", "arrow", 1000, 2_500, 0.4, 1_200_000),
 )
 
 

@@ -19,7 +19,7 @@ from tests.support.daemon_process import COMMAND, DaemonProcess, until
 from tests.support.numbered import SUBSCRIPTIONS, Audit, NumberedPublisher, Numbering, all_in, audit, closed_site_months
 from tests.support.register_dirs import register_dir
 
-METERS = 100
+METERS = 200
 KILLS = 20
 SOAK_ROUNDS = 20
 SOAK_KILLS = 50

@@ -1,13 +1,14 @@
 """A hand-made district of a few meters, the messages its publishers send, and a core over a state directory.
 
-Two publishers, a closed enterprise, a one-minute meter, a meter that never speaks and one that changed hands; and
-loads that raise one lead of each kind.
+Two publishers, a closed enterprise, a meter that never speaks and one that changed hands; and loads that raise one
+lead of each kind.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 import json
 import random
 import shutil
@@ -56,19 +57,18 @@ MOVED_ON = FIRST + dt.timedelta(days=2)
 OPEN, CLOSED = "91330100MA0000001X", "91330100MA0000002X"
 
 
-def register(*more: Meter, publishers: Iterable[Publisher] = ()) -> Register:
-    """Meters of the bureau: `melt`, `calm`, `dead`, `shut` (of the closed enterprise), `minute`; `plant1` and `plant2`
-    of the plant, which may not revise; `moved`, the bureau's until `MOVED_ON`. A site each, named as the meter."""
+def register(*more: Meter, moved_cadence_s: int = 900) -> Register:
+    """Meters of the bureau: `melt`, `calm`, `dead`, `shut` (of the closed enterprise); `plant1` and `plant2` of the
+    plant, which may not revise; `moved`, the bureau's until `MOVED_ON`. A site each, named as the meter."""
     meters = (
         Meter(meter="melt", site="melt", publisher="bureau"),
         Meter(meter="calm", site="calm", publisher="bureau"),
         Meter(meter="dead", site="dead", publisher="bureau"),
         Meter(meter="shut", site="shut", publisher="bureau"),
-        Meter(meter="minute", site="minute", publisher="bureau", cadence_s=60),
         Meter(meter="plant1", site="plant1", publisher="plant"),
         Meter(meter="plant2", site="plant2", publisher="plant", ratio=80.0, ratio_applied=False),
         Meter(meter="moved", site="moved", publisher="bureau", valid_to=MOVED_ON),
-        Meter(meter="moved", site="moved2", publisher="plant", valid_from=MOVED_ON, cadence_s=1800),
+        Meter(meter="moved", site="moved2", publisher="plant", valid_from=MOVED_ON, cadence_s=moved_cadence_s),
         *more,
     )
     rows = RegisterRows(
@@ -77,10 +77,11 @@ def register(*more: Meter, publishers: Iterable[Publisher] = ()) -> Register:
             Enterprise(uscc=CLOSED, name="停产公司", status=EnterpriseStatus.CLOSED, since=dt.date(2025, 6, 1)),
         ),
         sites=tuple(
-            Site(site=site, uscc=CLOSED if site == "shut" else OPEN, name=site) for site in {m.site: None for m in meters}
+            Site(site=site, uscc=CLOSED if site == "shut" else OPEN, name=site)
+            for site in {m.site: None for m in meters}
         ),
         meters=meters,
-        publishers=(Publisher(publisher="bureau", may_revise=True), Publisher(publisher="plant"), *publishers),
+        publishers=(Publisher(publisher="bureau", may_revise=True), Publisher(publisher="plant")),
     )
     return Register(rows, ZONE, version="r1")
 
@@ -135,18 +136,19 @@ def steady(
 
 
 @cache
-def melting(nights: int = 4) -> tuple[Reading, ...]:
+def melting(nights: int = 3) -> tuple[Reading, ...]:
     """The meter `melt`: a crucible, as registers and instants at the quarter hour."""
     minutes = crucible_kw(np.random.default_rng(3), nights=nights)
     _, instant, kwh = quarter_hours(minutes)
-    rows = [Reading("melt", slot_ms(0, 0), {"e_imp_kwh": round(float(kwh[0]), 2)})]
-    for k, (p_kw, energy) in enumerate(zip(instant.tolist(), kwh[1:].tolist(), strict=True), start=1):
-        rows.append(Reading("melt", slot_ms(0, k), {"p_kw": round(p_kw, 1), "e_imp_kwh": round(energy, 2)}))
-    return tuple(rows)
+    values = enumerate(zip(instant.tolist(), kwh[1:].tolist(), strict=True), start=1)
+    return tuple(
+        Reading("melt", slot_ms(0, k), {"p_kw": round(p_kw, 1), "e_imp_kwh": round(energy, 2)})
+        for k, (p_kw, energy) in values
+    )
 
 
-def bureau(nights: int = 4) -> list[Reading]:
-    """All readings of the district but those of the one-minute meter, in event-time order."""
+def bureau(nights: int = 3) -> list[Reading]:
+    """All readings of the district, in event-time order."""
     before = range(min(2, nights))
     rows = [
         *melting(nights),
@@ -155,7 +157,7 @@ def bureau(nights: int = 4) -> list[Reading]:
         *steady("plant1", range(nights), publisher="plant"),
         *steady("plant2", range(nights), 1.5, publisher="plant"),
         *(r for r in steady("moved", before) if r.ts_ms <= midnight_ms(MOVED_ON)),
-        *steady("moved", range(2, nights), publisher="plant", step_ms=2 * QUARTER_MS),
+        *steady("moved", range(2, nights), publisher="plant"),
     ]
     return sorted(rows, key=lambda r: (r.ts_ms, r.meter))
 
@@ -177,12 +179,12 @@ def arranged(
     for publisher in sorted({r.publisher for r in rows}):
         mine = [r for r in rows if r.publisher == publisher]
         edges = [0, *sorted(rng.randrange(len(mine) + 1) for _ in range(messages - 1)), len(mine)]
-        parts = [mine[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+        parts = [mine[a:b] for a, b in itertools.pairwise(edges) if a < b]
         parcels += [message(*part, received_ms=late_ms) for part in parts]
     if shuffled:
         rng.shuffle(parcels)
     edges = [0, *sorted(rng.randrange(len(parcels) + 1) for _ in range(groups - 1)), len(parcels)]
-    return [parcels[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    return [parcels[a:b] for a, b in itertools.pairwise(edges) if a < b]
 
 
 def by_hour(readings: Sequence[Reading], hours: int = 3) -> list[list[RawMessage]]:
@@ -295,7 +297,8 @@ class District:
         return self
 
     def judge(self, steps: int = 1_000_000) -> Self:
-        """Judge what is due, at most so many slices."""
+        """Judge what is due, at most so many slices; a second passes."""
+        self.clock.set_wall_ms(self.clock.wall_ms() + 1000)
         while steps and self.pipeline.judge_once():
             steps -= 1
         return self

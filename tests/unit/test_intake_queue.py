@@ -8,7 +8,7 @@ import time
 import pytest
 
 from models.domain.readings import RawMessage
-from monitor.intake import IntakeQueue
+from monitor.intake import GROUP_BYTES, IntakeQueue
 
 
 def raw(number: int, size: int = 10) -> RawMessage:
@@ -26,6 +26,17 @@ def test_messages_come_out_in_the_order_they_came_in() -> None:
     assert mids(queue.take(3, 0)) == [0, 1, 2]
     assert mids(queue.take(3, 0)) == [3, 4]
     assert queue.take(3, 0) == []
+    assert (len(queue), queue.bytes_held) == (0, 0)
+
+
+def test_a_group_of_large_messages_is_bounded_in_bytes() -> None:
+    queue = IntakeQueue()
+    for number in range(5):
+        assert queue.put(raw(number, GROUP_BYTES // 2))
+    assert mids(queue.take(500, 0)) == [0, 1]
+    assert mids(queue.take(500, 0)) == [2, 3]
+    assert queue.put(raw(5, 2 * GROUP_BYTES))
+    assert mids(queue.take(500, 0)) == [4, 5]
     assert (len(queue), queue.bytes_held) == (0, 0)
 
 

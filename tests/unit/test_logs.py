@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from monitor.config import LogSettings
-from monitor.logs import FIELD_CHARS, FailureLine, configure_logging, safe_text
+from monitor.logs import FIELD_CHARS, configure_logging, safe_text
 
 
 @pytest.fixture
@@ -75,18 +75,3 @@ def test_safe_text_keeps_chinese_and_clips() -> None:
     assert safe_text("关停企业") == "关停企业"
     assert len(safe_text("\n" * 1000)) == FIELD_CHARS
     assert safe_text("\ud800") == "\\ud800"
-
-
-def test_a_failure_is_told_once_and_its_end_once(caplog: pytest.LogCaptureFixture) -> None:
-    line = FailureLine(logging.getLogger("sink"), "webhook")
-    caplog.set_level(logging.INFO, "sink")
-    for reason in ("refused", "refused", "timeout", "timeout"):
-        line.failed(reason)
-    assert line.is_failing
-    line.worked()
-    line.worked()
-    assert [record.getMessage() for record in caplog.records] == [
-        "webhook fails: refused",
-        "webhook fails: timeout",
-        "webhook works again after 4 failures",
-    ]

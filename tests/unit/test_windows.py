@@ -164,3 +164,14 @@ def test_rows_and_keys_grow_without_losing_what_is_held():
     fill(ring, [(k, NIGHT.start_ms + STEP_MS, 0, float(k), 2.0) for k in range(1, 3000)])
     window = ring.window(NIGHT, np.array([0, 2999, 777], dtype=np.int32), ["a", "b", "c"])
     assert window.instants["p_kw"][:, 0].tolist() == [3.25, 2999.0, 777.0]
+
+
+def test_a_duplicate_behind_a_jump_too_wide_is_left_to_history_within_one_batch_too():
+    first, jump = (0, NIGHT.start_ms + STEP_MS, 0, 1.0, 0.55), (0, NIGHT.start_ms + 2 * STEP_MS, 0, 1.0, 1e8)
+    for rows in ([first, jump, first], [first, first, jump, first]):
+        outcomes = fill(Ring(900, 120), rows)
+        assert outcomes.count(Outcome.STORED) == 2
+        assert outcomes[-1] == Outcome.OLD
+    ring = Ring(900, 120)
+    fill(ring, [first])
+    assert Outcome.STORED not in fill(ring, [jump, first])[1:]
