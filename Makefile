@@ -15,8 +15,9 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+# In a process group of its own, so that Ctrl-C at the terminal reaches the demo, which then ends with 0, and not make.
 demo: install
-	@$(BIN)/gridwarden demo
+	@if [ -t 0 ]; then set -m; $(BIN)/gridwarden demo; else exec $(BIN)/gridwarden demo; fi
 
 test: check
 	$(BIN)/python -m pytest -n $(WORKERS)

@@ -31,7 +31,7 @@ class Agenda:
     def __init__(
         self, zone: ZoneInfo, n_meters: int, meters_of: Mapping[str, Keys], closed: Mapping[str, dt.date]
     ) -> None:
-        """`meters_of` are the keys that may be a publisher's, below `n_meters`; `closed` what the desk knows, by feed."""
+        """`meters_of`: keys below `n_meters` that may be a publisher's; `closed`: what the desk knows, by feed."""
         self._zone = zone
         self._n_meters = n_meters
         self._meters_of = meters_of

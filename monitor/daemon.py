@@ -144,7 +144,7 @@ class Daemon:
                 watch.join(1.0)
                 leave.cancel()
         supervisor.advance(State.STOPPED)
-        log.info("stopped; journal at %d, all of it applied to history", core.journal.head)
+        log.info("stopped; journal at %d", core.journal.head)
         return self._exit_code()
 
     def _leave_in_time(self) -> None:

@@ -263,7 +263,7 @@ class Pipeline:
         return next((look for look in looks if look is not None), None)
 
     def _by_feed(self, interval_s: int, keys: Keys, night: Night) -> dict[Feed, Keys]:
-        """The feeds that meters reporting at a cadence belonged to that night; meters not registered then are left out."""
+        """The feeds that meters reporting at a cadence belonged to that night, without those not registered then."""
         groups: dict[Feed, Keys] = {}
         for (publisher, _), members in self.judge.feeds(night).items():
             mine = keys[np.isin(keys, members)]

@@ -101,9 +101,6 @@ class Ring:
             if first.size == todo.size:
                 break
             todo = np.setdiff1d(todo, index, assume_unique=True)
-            torn = slot[todo] <= self._torn[row[todo]]
-            outcome[todo[torn]] = Outcome.OLD
-            todo = todo[~torn]
         return outcome, fresh
 
     def rebuilt(self, keys: NDArray[np.int32], newest_ms: NDArray[np.int64], since_ms: int) -> None:

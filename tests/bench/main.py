@@ -23,7 +23,7 @@ from tests.bench import live, screen
 from tests.bench.live import Measured
 from tests.bench.loads import LOADS
 
-REPEATS: Final = 5
+REPEATS: Final = 3
 SCREEN: Final = "screen"
 SCREEN_BUDGETS_US: Final = {"screen_us": 20.0, "examined_us": 2000.0}
 _WIDTH: Final = 130
@@ -43,7 +43,7 @@ def measure_live(chosen: Sequence[str], *, quick: bool, told: Told) -> list[Meas
 def live_table(measured: Sequence[Measured]) -> Table:
     """Rates, costs and ratios of the live loads."""
     table = Table(title="Live through mosquitto, QoS 1: from the broker to journal, window and history")
-    for heading in ("", "", "readings/s", "CPU µs", "÷ ceiling", "budget", "", "budget/s", ""):
+    for heading in ("", "", "readings/s", "CPU µs", "of ceiling", "budget", "", "budget/s", ""):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for row in measured:
         for name, title in live.TITLES.items():

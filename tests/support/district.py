@@ -36,7 +36,6 @@ from models.domain.register import (
     RegisterRows,
     Site,
 )
-from monitor.admission import TimeRules
 from monitor.config import Settings
 from monitor.pipeline import Pipeline
 from monitor.quarantine import list_quarantine
@@ -125,13 +124,12 @@ def steady(
     step_ms: int = QUARTER_MS,
     interval_s: int = 0,
     publisher: str = "bureau",
-    every: int = 1,
 ) -> list[Reading]:
-    """A load that stays within one per cent of `kw`; every slot, or every so many."""
+    """A load that stays within a tenth of a kW of `kw`, every slot."""
     return [
         Reading(meter, slot_ms(night, slot, step_ms), {channel: kw + 0.01 * (slot % 7)}, interval_s, 0, publisher)
         for night in nights
-        for slot in range(1, DAY_MS // step_ms + 1, every)
+        for slot in range(1, DAY_MS // step_ms + 1)
     ]
 
 
@@ -234,16 +232,12 @@ class Watcher(Tally):
 class District:
     """A core over one state directory that can be ended at any moment and opened again. A context manager."""
 
-    def __init__(
-        self, state_dir: Path, known: Register | None = None, *, rules: TimeRules | None = None, lateness_s: int = 1800
-    ) -> None:
+    def __init__(self, state_dir: Path, known: Register | None = None) -> None:
         self.state_dir = state_dir
         self.known = known or register()
         self.clock = ManualClock(START_MS)
         self.watcher = Watcher()
         self.outcomes: Counter[Outcome] = Counter()
-        self._rules = rules
-        self._settings = Settings.model_validate({"time": {"lateness_s": lateness_s}})
         self._stack = contextlib.ExitStack()
         self._core: Core | None = None
 
@@ -261,14 +255,13 @@ class District:
         """Open the stores and recover."""
         self._core = self._stack.enter_context(
             open_core(
-                settings=self._settings,
+                settings=Settings(),
                 state_dir=self.state_dir,
                 register=self.known,
                 source=self.watcher,
                 observer=self.watcher,
                 clock=self.clock,
                 sinks=("file",),
-                rules=self._rules,
             )
         )
         self._core.pipeline.late_every_s = 0.0

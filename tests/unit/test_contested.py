@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +31,9 @@ def cell_of(rows: list[tuple[str, tuple[int, int], float]]) -> Cell:
 
 
 @given(entries, st.randoms())
-def test_the_order_of_arrival_is_nothing(rows, shuffler):
+def test_the_order_of_arrival_is_nothing(
+    rows: list[tuple[str, tuple[int, int], float]], shuffler: random.Random
+) -> None:
     mixed = list(rows)
     shuffler.shuffle(mixed)
     one, other = cell_of(rows), cell_of(mixed)

@@ -79,7 +79,8 @@ def typed_commands() -> Iterator[tuple[str, list[str]]]:
 
 def command_of(words: list[str]) -> tuple[Any, list[str]]:
     """The typer command that `words` name, and what is left of them."""
-    command, rest = get_command(app), list(words)
+    command: Any = get_command(app)
+    rest = list(words)
     while rest and rest[0] in getattr(command, "commands", {}):
         command = command.commands[rest.pop(0)]
     return command, rest

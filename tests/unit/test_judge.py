@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -148,8 +148,8 @@ def test_a_provisional_look_keeps_no_row_no_score_and_judges_sealed_sites_alone(
 class Broken:
     """A detector with a fault of its own."""
 
-    name = "quality"
-    needs: frozenset[str] = frozenset()
+    name: ClassVar[str] = "quality"
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     def evaluate(self, window: Window, context: Context) -> Judgement:
         raise ZeroDivisionError
