@@ -252,7 +252,8 @@ class MqttSource:
         events = next(iter(ready.values()), 0)
         if events & select.POLLOUT:
             self._write(sock)
-        if pending or events & ~select.POLLOUT:
+        trouble = events & ~(select.POLLOUT | select.POLLIN)
+        if trouble or (not self._paused and (pending or events & select.POLLIN)):
             self._read()
 
     def _read(self) -> None:

@@ -36,4 +36,3 @@ class Detector(Protocol):
 
     def evaluate(self, window: Window, context: Context) -> Judgement:
         """Judge every meter of the window: scores for all of them, findings with reasons where it matters."""
-

@@ -193,9 +193,7 @@ def test_features_are_there_for_every_meter_at_six_digits(cadence_s: int) -> Non
 def test_the_sealed_status_reaches_the_detector() -> None:
     register = Register(
         RegisterRows(
-            enterprises=(
-                Enterprise(uscc="U", name="甲", status=EnterpriseStatus.CLOSED, since=dt.date(2026, 1, 1)),
-            ),
+            enterprises=(Enterprise(uscc="U", name="甲", status=EnterpriseStatus.CLOSED, since=dt.date(2026, 1, 1)),),
             sites=(Site(site="S", uscc="U"),),
             meters=(Meter(meter="m0000", site="S", publisher="P", contract_kva=800.0),),
         ),
