@@ -41,7 +41,7 @@ accuracy: install
 	$(BIN)/python -m tests.bench.accuracy --seeds 20 $(if $(wildcard ../shared/data),--real ../shared/data)
 
 docs: install
-	$(BIN)/python -m monitor.reference_docs docs/reference
+	$(BIN)/python -m monitor.reference.docs docs/reference
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from models.domain.channels import CHANNELS
 from models.domain.nights import night_ordinals
 from monitor.admission import Admitted
-from monitor.history import History
-from monitor.history_known import KnownKind
+from monitor.history.history import History
+from monitor.history.known import KnownKind
 from monitor.roster import Roster
 from monitor.rows import Rows, history_rows, taken
 from monitor.windows import Outcome, Ring

@@ -20,8 +20,9 @@ from connectors.webhook import Webhook
 from models.domain.clock import Clock
 from models.domain.readings import RawMessage
 from models.domain.register import Register
-from monitor.config import Settings, exposures
-from monitor.config_parts import mqtt_connection
+from monitor.config.parts import mqtt_connection
+from monitor.config.secret_files import read_secret
+from monitor.config.settings import Settings, exposures
 from monitor.desk.outbox_rows import OutboxState, counts
 from monitor.desk.store import LeadChange
 from monitor.intake import IntakeQueue
@@ -34,7 +35,6 @@ from monitor.ops.local_socket import bind_local_socket
 from monitor.ops.serving import OpsServer, bind_tcp
 from monitor.outbox import OutboxSender
 from monitor.pipeline import Pipeline
-from monitor.secret_files import read_secret
 from monitor.storage import StoreFull, drop_ballast, keep_ballast
 from monitor.stored_rows import StoredRows
 from monitor.supervise import DRAIN_LIMIT_S, ClockWatch, ExitCode, State, Supervisor, ThreadName

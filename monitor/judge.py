@@ -31,7 +31,7 @@ from monitor.applier import RING_HOURS, Applier, fill_ring
 from monitor.desk.store import Desk, LeadChange
 from monitor.evidence import readings_digest
 from monitor.feeds import Feed, feed_key
-from monitor.history import History
+from monitor.history.history import History
 from monitor.leads import NightFinding
 from monitor.roster import Roster
 from monitor.windows import Ring

@@ -10,7 +10,7 @@ from typing import Any, Final, TextIO
 
 import structlog
 
-from monitor.config_sections import LogSettings
+from monitor.config.sections import LogSettings
 
 FIELD_CHARS: Final = 256
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")

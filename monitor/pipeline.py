@@ -25,10 +25,10 @@ from monitor.agenda import Agenda
 from monitor.applier import Applier
 from monitor.desk.store import Desk, LeadChange
 from monitor.feeds import Feed, Feeds
-from monitor.history import History
-from monitor.journal import Journal, JournalEntry
+from monitor.history.history import History
+from monitor.journal.journal import Journal, JournalEntry
+from monitor.journal.redelivered import RefusedBefore
 from monitor.judge import Job, Judge, Keys
-from monitor.redelivered import RefusedBefore
 from monitor.roster import Roster
 from monitor.storage import StoreFull
 

@@ -18,7 +18,7 @@ from models.domain.clock import Clock, ManualClock, SystemClock
 from models.domain.readings import RawMessage, Rejection, RejectReason
 from models.domain.register import Register
 from monitor.admission import Admitted, TimeRules
-from monitor.config import Settings
+from monitor.config.settings import Settings
 from monitor.desk.store import LeadChange
 from monitor.judge import Job
 from monitor.pipeline import Pipeline

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.domain.channels import CHANNELS
-from monitor.history import HistoryRows
+from monitor.history.history import HistoryRows
 from monitor.roster import Roster
 
 

@@ -40,11 +40,11 @@ class StoredRows:
             return show_lead(desk, lead_id) if desk is not None else None
 
     def quarantine(self, *, limit: int = 100, offset: int = 0, **filters: Any) -> list[Row]:
-        """Entries newest first; filters of `monitor.quarantine.list_quarantine`.
+        """Entries newest first; filters of `monitor.journal.quarantine.list_quarantine`.
 
         What a publisher had refused beyond its bound follows the first page as counts, rows without an `id`.
         """
-        from monitor.quarantine import MAX_LIMIT, list_quarantine
+        from monitor.journal.quarantine import MAX_LIMIT, list_quarantine
 
         entries: list[Row] = []
         counts: list[Row] = []
@@ -63,7 +63,7 @@ class StoredRows:
 
     def quarantined(self, entry_id: int) -> Row | None:
         """One entry with its raw bytes; None where there is none."""
-        from monitor.quarantine import show_quarantine
+        from monitor.journal.quarantine import show_quarantine
 
         return show_quarantine(self._state_dir, entry_id)
 

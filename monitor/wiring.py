@@ -21,14 +21,14 @@ from models.learned.features import FEATURE_VERSION
 from monitor.admission import TimeRules
 from monitor.agenda import Agenda
 from monitor.applier import Applier
-from monitor.config import Settings
-from monitor.config_detectors import build_detectors
-from monitor.config_parts import lead_policy, subscribed_adapters
+from monitor.config.detectors import build_detectors
+from monitor.config.parts import lead_policy, subscribed_adapters
+from monitor.config.settings import Settings
 from monitor.desk.database import open_desk
 from monitor.desk.store import Desk
 from monitor.feeds import Feeds
-from monitor.history import History
-from monitor.journal import Journal
+from monitor.history.history import History
+from monitor.journal.journal import Journal
 from monitor.judge import Judge
 from monitor.pipeline import Observer, Pipeline, Source
 from monitor.roster import Roster

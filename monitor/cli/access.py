@@ -46,7 +46,7 @@ class Access(Protocol):
 def open_access(state_dir: Path) -> Access:
     """Access to one state directory. Raises FileNotFoundError where nothing was ever recorded."""
     from monitor.desk.database import DESK_FILE
-    from monitor.journal_schema import segment_paths
+    from monitor.journal.schema import segment_paths
 
     if (state_dir / SOCKET_NAME).exists():
         running = SocketAccess(state_dir)

@@ -14,12 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.register import SHOWN_FAULTS, Encoding, EncodingOption, Json, console
-from monitor.config_faults import ConfigFault
+from monitor.config.faults import ConfigFault
 from monitor.supervise import ExitCode
 
 if TYPE_CHECKING:
     from models.domain.register import RegisterRows
-    from monitor.config import Settings
+    from monitor.config.settings import Settings
     from monitor.register.faults import CellFault
 
 
@@ -73,7 +73,7 @@ def _what_was_read(rows: RegisterRows | None) -> str:
 
 
 def _settings(config: Path | None) -> tuple[Settings | None, Sequence[ConfigFault]]:
-    from monitor.config import ConfigFaults, load_settings
+    from monitor.config.settings import ConfigFaults, load_settings
 
     try:
         return load_settings(config), ()

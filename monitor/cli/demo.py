@@ -45,7 +45,7 @@ def demo(
     from rich.console import Console
 
     from models.simulated.county import CountySpec
-    from monitor.config import LogSettings
+    from monitor.config.settings import LogSettings
     from monitor.demo.session import START, Demo, Watcher
     from monitor.logs import configure_logging
 

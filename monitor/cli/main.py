@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from monitor.config_faults import ConfigFaults
+from monitor.config.faults import ConfigFaults
 from monitor.supervise import ExitCode
 
 DISTRIBUTION: Final = "gridwarden"
@@ -66,8 +66,8 @@ _add_commands()
 def exit_code_of(error: Exception) -> ExitCode | None:
     """The exit code of a fault whose message is all a user needs; None: a fault of ours, shown with its traceback."""
     from monitor.cli.access import AccessError
+    from monitor.config.secret_files import SecretFileError
     from monitor.desk.database import DeskError, SchemaTooNew
-    from monitor.secret_files import SecretFileError
     from monitor.storage import StoreError, StoreLocked, StoreNewer
 
     match error:

@@ -12,7 +12,7 @@ from monitor.supervise import ExitCode
 
 if TYPE_CHECKING:
     from models.domain.register import Register
-    from monitor.config import Settings
+    from monitor.config.settings import Settings
 
 SHOWN_FAULTS = 20
 

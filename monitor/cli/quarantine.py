@@ -101,7 +101,7 @@ def _print_table(entries: list[dict[str, Any]]) -> None:
 
 def _short(reason: str) -> str:
     """The reason in Chinese: what its remedy says before the colon."""
-    from monitor.quarantine_remedies import REMEDIES
+    from monitor.journal.remedies import REMEDIES
 
     return REMEDIES[RejectReason(reason)].zh.partition("：")[0]
 

@@ -136,7 +136,7 @@ def import_(
 
 def _store(state: Path, rows: RegisterRows, *, allow_empty: bool) -> tuple[str, RegisterRows | None]:
     """Keep the rows under the directory's lock; (version, the rows in force before)."""
-    from monitor.config_sections import LogSettings
+    from monitor.config.sections import LogSettings
     from monitor.desk.database import DeskError, SchemaTooNew, open_desk
     from monitor.logs import configure_logging
     from monitor.storage import StateLock, StoreLocked

@@ -55,7 +55,7 @@ def replay(
 
     from connectors.file_columns import FileFaultError
     from connectors.files import has_arrival, total_rows
-    from monitor.config import load_settings
+    from monitor.config.settings import load_settings
     from monitor.logs import configure_logging
     from monitor.replay import replay as play
     from monitor.storage import StoreError, StoreLocked

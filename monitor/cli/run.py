@@ -21,7 +21,7 @@ def run(
     state directory, 78 configuration at fault, no register, or a store of a newer version.
     """
     from models.domain.clock import SystemClock
-    from monitor.config import load_settings
+    from monitor.config.settings import load_settings
     from monitor.daemon import Daemon
     from monitor.desk.database import DeskError
     from monitor.logs import configure_logging

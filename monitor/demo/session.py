@@ -21,7 +21,7 @@ from models.domain.clock import SystemClock
 from models.domain.leads import LeadKind
 from models.domain.register import Register
 from models.simulated.county import County, CountySpec, SiteTruth, build
-from monitor.config import Settings
+from monitor.config.settings import Settings
 from monitor.daemon import Daemon
 from monitor.demo.broker import HOST, leave_with_parent, serve
 from monitor.demo.publisher import Progress, connect, publish_county

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from models.domain.clock import SystemClock
 from models.domain.readings import RawMessage
-from monitor.config import Settings
-from monitor.config_sections import DaemonSettings, MqttSettings, SubscriptionSettings
+from monitor.config.sections import DaemonSettings, MqttSettings, SubscriptionSettings
+from monitor.config.settings import Settings
 from monitor.daemon import IDLE_WAIT_S, Daemon
 from monitor.pipeline import Pipeline
 from monitor.windows import Outcome

@@ -55,7 +55,7 @@ KNOWS_NOTHING_AGAIN = (
     LATE_ACK
     + """
 import numpy as np
-from monitor.redelivered import RefusedBefore
+from monitor.journal.redelivered import RefusedBefore
 from monitor.windows import Outcome, Ring
 apply = Ring.apply
 def blind(self, keys, ts_ms, rev, channels):

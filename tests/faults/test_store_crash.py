@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from models.domain.clock import ManualClock
-from monitor.history import History
-from monitor.journal import Journal
-from monitor.journal_check import verify_journal
+from monitor.history.history import History
+from monitor.journal.check import verify_journal
+from monitor.journal.journal import Journal
 from tests.support.stores import DAY_MS, MARCH_MS
 
 ALL = (0, 1 << 45)
@@ -25,8 +25,8 @@ import sys
 from pathlib import Path
 from models.domain.clock import ManualClock
 from models.domain.readings import Rejection, RejectReason
-from monitor.history import History
-from monitor.journal import Journal
+from monitor.history.history import History
+from monitor.journal.journal import Journal
 from tests.faults.test_store_crash import GROUPS_A_DAY, ROWS_A_GROUP
 from tests.support.stores import DAY_MS, MARCH_MS, history_rows, message
 
@@ -50,7 +50,7 @@ FAILING_DISK = """
 import resource, sys
 from pathlib import Path
 from models.domain.clock import ManualClock
-from monitor.journal import Journal
+from monitor.journal.journal import Journal
 from monitor.storage import StoreFatal
 from tests.support.stores import MARCH_MS, message
 import random
@@ -127,7 +127,7 @@ def test_an_input_output_error_ends_the_use_of_the_journal_and_the_file_recovers
 @pytest.mark.slow
 def test_a_day_of_rows_survives_being_killed_while_it_is_sealed(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from monitor.history import History\n"
+        "import sys; from pathlib import Path; from monitor.history.history import History\n"
         "from tests.support.stores import DAY_MS, MARCH_MS\n"
         "history = History.open(Path(sys.argv[1])); print('sealing', flush=True)\n"
         "history.seal(MARCH_MS + 9 * DAY_MS)"
@@ -135,7 +135,7 @@ def test_a_day_of_rows_survives_being_killed_while_it_is_sealed(tmp_path: Path) 
     import numpy as np
     import pyarrow as pa
 
-    from monitor.history import HistoryRows
+    from monitor.history.history import HistoryRows
 
     n = 400_000
     meters = pa.DictionaryArray.from_arrays(

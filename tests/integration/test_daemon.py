@@ -14,7 +14,7 @@ import pytest
 
 from models.domain.clock import SystemClock
 from monitor.cli.access import open_access
-from monitor.history import History
+from monitor.history.history import History
 from tests.support.broker import REFERENCE, Broker, free_port
 from tests.support.certificates import Certificates
 from tests.support.daemon_process import DaemonProcess, command, until, write_config

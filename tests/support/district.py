@@ -36,9 +36,9 @@ from models.domain.register import (
     RegisterRows,
     Site,
 )
-from monitor.config import Settings
+from monitor.config.settings import Settings
+from monitor.journal.quarantine import list_quarantine
 from monitor.pipeline import Pipeline
-from monitor.quarantine import list_quarantine
 from monitor.replay import Tally
 from monitor.windows import Outcome
 from monitor.wiring import Core, open_core

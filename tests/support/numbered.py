@@ -29,10 +29,10 @@ from models.domain.leads import LeadKind
 from models.domain.nights import night_of_stamp
 from monitor.desk.database import read_desk
 from monitor.desk.queries import MAX_ROWS, list_leads
-from monitor.history import History
-from monitor.journal import Journal
-from monitor.journal_check import verify_journal
-from monitor.quarantine import list_quarantine
+from monitor.history.history import History
+from monitor.journal.check import verify_journal
+from monitor.journal.journal import Journal
+from monitor.journal.quarantine import list_quarantine
 from tests.support.register_dirs import BUREAU, meter_id
 
 CADENCE_MS: Final = 900_000

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.domain.readings import RawMessage
-from monitor.history import HistoryRows
+from monitor.history.history import HistoryRows
 
 MARCH_MS = 1_772_409_600_000
 """2026-03-02T00:00:00Z."""

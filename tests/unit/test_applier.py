@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from models.domain.nights import night_of_date
 from monitor.admission import Admitted
 from monitor.applier import RING_HOURS, Applier, fill_ring
-from monitor.history import History
+from monitor.history.history import History
 from monitor.roster import Roster
 from monitor.storage import StoreFull
 from monitor.windows import Outcome, Ring

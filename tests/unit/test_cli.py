@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from monitor.cli.main import exit_code_of
-from monitor.config import ConfigFault, ConfigFaults
+from monitor.config.settings import ConfigFault, ConfigFaults
 from monitor.desk.database import SchemaTooNew
 from monitor.storage import StoreFatal, StoreLocked, StoreNewer
 from monitor.supervise import ExitCode

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from connectors.adapters.table import ADAPTERS
 from detectors.table import DETECTORS
 from models.domain.leads import LeadKind
-from monitor.config import ConfigFault, ConfigFaults, Settings, exposures, load_settings, settings_reference
-from monitor.config_detectors import build_detectors
-from monitor.config_parts import lead_policy, mqtt_connection, subscribed_adapters
-from monitor.config_sections import AdapterName, HoldSettings
+from monitor.config.detectors import build_detectors
+from monitor.config.parts import lead_policy, mqtt_connection, subscribed_adapters
+from monitor.config.sections import AdapterName, HoldSettings
+from monitor.config.settings import ConfigFault, ConfigFaults, Settings, exposures, load_settings, settings_reference
 from monitor.leads import LeadPolicy
 
 MONITOR = Path(__file__).resolve().parents[2] / "monitor"

@@ -22,11 +22,11 @@ from detectors.table import DETECTORS
 from models.domain.leads import LeadKind
 from models.domain.readings import RawMessage, RejectReason
 from monitor.cli.main import app
-from monitor.config import DEFAULT_SUBSCRIPTIONS, Settings, settings_reference
+from monitor.config.settings import DEFAULT_SUBSCRIPTIONS, Settings, settings_reference
 from monitor.demo.session import Score
 from monitor.metrics import Metrics
-from monitor.reference_commands import commands
-from monitor.reference_docs import EXIT_CODES
+from monitor.reference.commands import commands
+from monitor.reference.docs import EXIT_CODES
 from monitor.register.columns import SPECS
 from monitor.supervise import ExitCode
 

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.domain.channels import CHANNELS
-from monitor.history import History, HistoryRows, KnownKind
-from monitor.history_schema import as_store_error
+from monitor.history.history import History, HistoryRows, KnownKind
+from monitor.history.schema import as_store_error
 from monitor.storage import StoreDamaged, StoreError, StoreFatal, StoreFull, StoreLocked
 from tests.support.stores import DAY_MS, MARCH_MS, history_rows
 
@@ -236,7 +236,7 @@ def test_old_stamps_are_told_apart_against_either_store(tmp_path: Path, sealed: 
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
     history = History.open(tmp_path)
     code = (
-        "import sys; from pathlib import Path; from monitor.history import History\n"
+        "import sys; from pathlib import Path; from monitor.history.history import History\n"
         "from monitor.storage import StoreLocked\n"
         "try: History.open(Path(sys.argv[1]))\n"
         "except StoreLocked as error: print(error.pid)"

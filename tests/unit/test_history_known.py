@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.history_known import KnownKind, Stored, classify
+from monitor.history.known import KnownKind, Stored, classify
 
 Row = tuple[int, int, float]
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from monitor.history import History
+from monitor.history.history import History
 
 MONDAY = dt.date(2026, 3, 2)
 NIGHTS = [MONDAY + dt.timedelta(days=k) for k in range(3)]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-import monitor.history_seal
-from monitor.history import History
+import monitor.history.seal
+from monitor.history.history import History
 from monitor.storage import StoreDamaged
 from tests.support.stores import DAY_MS, MARCH_MS, history_rows
 
@@ -68,7 +68,7 @@ def test_rows_that_come_after_the_sealing_make_another_part_with_their_new_chann
 
 
 def test_a_large_day_is_sealed_in_slices_that_cut_no_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitor.history_seal, "SLICE_ROWS", 10)
+    monkeypatch.setattr(monitor.history.seal, "SLICE_ROWS", 10)
     history = two_days(tmp_path)
     before = history.read(*ALL).to_pylist()
     today_ms = MARCH_MS + 9 * DAY_MS
@@ -88,7 +88,7 @@ def test_a_crash_at_any_step_leaves_every_row_once(
 ) -> None:
     history = two_days(tmp_path)
     before = history.read(*ALL).to_pylist()
-    real: Callable[..., object] = getattr(monitor.history_seal, step)
+    real: Callable[..., object] = getattr(monitor.history.seal, step)
 
     def crash(*arguments: object) -> object:
         if done_first:
@@ -96,7 +96,7 @@ def test_a_crash_at_any_step_leaves_every_row_once(
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(monitor.history_seal, step, crash)
+        patch.setattr(monitor.history.seal, step, crash)
         with pytest.raises(Crash):
             history.seal(MARCH_MS + 9 * DAY_MS)
     history.close()

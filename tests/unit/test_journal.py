@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from models.domain.clock import ManualClock
 from models.domain.readings import RawMessage, Rejection, RejectReason
-from monitor.journal import Journal, JournalEntry, list_quarantine
-from monitor.journal_body import KEPT_PAYLOAD_BYTES
-from monitor.journal_check import TAIL_RECORDS, verify_journal
-from monitor.journal_schema import USER_VERSION
+from monitor.journal.body import KEPT_PAYLOAD_BYTES
+from monitor.journal.check import TAIL_RECORDS, verify_journal
+from monitor.journal.journal import Journal, JournalEntry, list_quarantine
+from monitor.journal.schema import USER_VERSION
 from monitor.storage import StoreDamaged, StoreFatal, StoreFull, StoreLocked, StoreNewer
 from tests.support.stores import MARCH_MS, message
 

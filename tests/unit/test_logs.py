@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from monitor.config import LogSettings
+from monitor.config.settings import LogSettings
 from monitor.logs import FIELD_CHARS, configure_logging, safe_text
 
 

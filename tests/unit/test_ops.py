@@ -18,7 +18,7 @@ from models.domain.clock import ManualClock
 from models.domain.leads import LeadKind
 from models.domain.readings import RawMessage, Rejection, RejectReason
 from monitor.cli.access import AccessError, SocketAccess, open_access
-from monitor.journal import Journal
+from monitor.journal.journal import Journal
 from monitor.metrics import Metrics
 from monitor.ops.http import ops_app
 from monitor.ops.local_api import local_app

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-import monitor.quarantine
+import monitor.journal.quarantine
 from models.domain.clock import ManualClock
 from models.domain.readings import Rejection, RejectReason
-from monitor.journal import Journal, list_quarantine, show_quarantine
-from monitor.journal_body import KEPT_PAYLOAD_BYTES
-from monitor.quarantine_remedies import REMEDIES
+from monitor.journal.body import KEPT_PAYLOAD_BYTES
+from monitor.journal.journal import Journal, list_quarantine, show_quarantine
+from monitor.journal.remedies import REMEDIES
 from tests.support.stores import MARCH_MS, message
 
 MONTH_MS = 31 * 86_400_000
@@ -90,7 +90,7 @@ def test_an_entry_shows_the_message_as_it_came(tmp_path: Path) -> None:
 def test_beyond_its_bound_a_publisher_is_counted_and_others_are_not_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restart: bool
 ) -> None:
-    monkeypatch.setattr(monitor.quarantine, "DETAILED_PER_PUBLISHER", 5)
+    monkeypatch.setattr(monitor.journal.quarantine, "DETAILED_PER_PUBLISHER", 5)
     journal = Journal.open(tmp_path, ManualClock(MARCH_MS))
     for _ in range(4):
         group = [message(publisher="loud")] * 3
@@ -107,8 +107,8 @@ def test_beyond_its_bound_a_publisher_is_counted_and_others_are_not_touched(
 
 
 def test_publishers_without_number_share_one_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitor.quarantine, "DETAILED_PER_PUBLISHER", 2)
-    monkeypatch.setattr(monitor.quarantine, "PUBLISHERS_PER_SEGMENT", 3)
+    monkeypatch.setattr(monitor.journal.quarantine, "DETAILED_PER_PUBLISHER", 2)
+    monkeypatch.setattr(monitor.journal.quarantine, "PUBLISHERS_PER_SEGMENT", 3)
     journal = Journal.open(tmp_path, ManualClock(MARCH_MS))
     for number in range(10):
         journal.commit([message(publisher=f"p{number}")], [Rejection(0, RejectReason.AUTHZ, "unknown")])

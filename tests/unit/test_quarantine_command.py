@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from models.domain.clock import ManualClock
 from models.domain.readings import Rejection, RejectReason
 from monitor.cli.quarantine import app, printable
-from monitor.journal import Journal
+from monitor.journal.journal import Journal
 from monitor.supervise import ExitCode
 from tests.support.stores import MARCH_MS, message
 

@@ -8,8 +8,8 @@ import msgspec
 
 from models.domain.clock import ManualClock
 from models.domain.readings import RawMessage, Rejection, RejectReason
-from monitor.journal import Journal
-from monitor.redelivered import RefusedBefore
+from monitor.journal.journal import Journal
+from monitor.journal.redelivered import RefusedBefore
 from tests.support.stores import MARCH_MS, message
 
 REFUSED = [Rejection(0, RejectReason.PARSE, "not JSON")]

@@ -10,8 +10,8 @@ import pytest
 
 from connectors.adapters.table import build_adapters, decode_group
 from models.domain.readings import Decoded, RawMessage, RejectReason
-from monitor.payload_schemas import readings_schema
-from monitor.reference_docs import COLUMNS_EXAMPLE, ROWS_EXAMPLE, reference_pages
+from monitor.reference.docs import COLUMNS_EXAMPLE, ROWS_EXAMPLE, reference_pages
+from monitor.reference.payload_schemas import readings_schema
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 ROW: dict[str, Any] = readings_schema()["$defs"]["row"]["properties"]

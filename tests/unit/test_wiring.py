@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from models.domain.clock import ManualClock
-from monitor.config import Settings
-from monitor.config_detectors import build_detectors
+from monitor.config.detectors import build_detectors
+from monitor.config.settings import Settings
 from monitor.desk.database import DeskError
 from monitor.replay import Tally
 from monitor.storage import StoreLocked

@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from models.domain.channels import REGISTERS
-from monitor.history_known import Stored
-from monitor.history_schema import lent, quoted
+from monitor.history.known import Stored
+from monitor.history.schema import lent, quoted
 
 ORDER = ("interval_s", "meter", "ts_ms", "rev", "seq")
 """Sort order of what is read, `meter` being the rank of its name."""

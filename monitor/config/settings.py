@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, Self, Union, get_args, get_origin
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from monitor.config_faults import (
+from monitor.config.faults import (
     ENV_PREFIX,
     ConfigFault,
     ConfigFaults,
@@ -26,7 +26,8 @@ from monitor.config_faults import (
     model_of,
     unknown_key_remedy,
 )
-from monitor.config_sections import (
+from monitor.config.secret_files import SecretFileError, read_secret
+from monitor.config.sections import (
     DEFAULT_SUBSCRIPTIONS,
     DaemonSettings,
     HistorySettings,
@@ -42,7 +43,6 @@ from monitor.config_sections import (
     WebhookSettings,
     is_loopback,
 )
-from monitor.secret_files import SecretFileError, read_secret
 
 __all__ = [
     "DEFAULT_SUBSCRIPTIONS",
@@ -142,7 +142,7 @@ def load_settings(path: Path | None) -> Settings:
     except SettingsError as error:
         faults.append(ConfigFault("environment", f"{ENV_PREFIX}…", str(error), "Lists and tables are written as JSON."))
     if tables and isinstance(tables, Mapping):
-        from monitor.config_detectors import detector_faults
+        from monitor.config.detectors import detector_faults
 
         faults += detector_faults(tables, name, environ)
     if settings is None or faults:

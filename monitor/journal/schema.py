@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from models.domain.readings import RejectReason
-from monitor.audit_chain import ALGORITHM, DIGEST_BYTES, link
+from monitor.journal.audit_chain import ALGORITHM, DIGEST_BYTES, link
 from monitor.storage import (
     StoreDamaged,
     StoreNewer,

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from models.domain.readings import RawMessage, Rejection
-from monitor.journal import Journal
-from monitor.journal_body import KEPT_PAYLOAD_BYTES
+from monitor.journal.body import KEPT_PAYLOAD_BYTES
+from monitor.journal.journal import Journal
 
 TAIL_MESSAGES: Final = 20_000
 """How far back is looked after a restart: ten times what the broker may have in flight by default."""

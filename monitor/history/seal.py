@@ -17,8 +17,8 @@ from typing import Final
 
 import duckdb
 
-from monitor.history_query import parquet
-from monitor.history_schema import one, quoted
+from monitor.history.query import parquet
+from monitor.history.schema import one, quoted
 from monitor.storage import StoreDamaged, StoreFatal, disk_errors, sync_directory, sync_file
 
 _log = logging.getLogger(__name__)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from monitor.audit_chain import GENESIS
-from monitor.journal_check import check_links, check_tail
-from monitor.journal_schema import (
+from monitor.journal.audit_chain import GENESIS
+from monitor.journal.check import check_links, check_tail
+from monitor.journal.schema import (
     Segment,
     create_segment,
     digest_before,

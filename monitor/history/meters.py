@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from monitor.history_schema import lent
+from monitor.history.schema import lent
 
 Meters: TypeAlias = "Sequence[str] | pa.Array[Any] | pa.ChunkedArray[Any]"
 """Meter ids of rows: strings, an Arrow string array, or (cheapest) an Arrow dictionary array."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from connectors.outbound import parse_target
 from models.domain.channels import CHANNELS
 from models.domain.readings import ID_PATTERN
-from monitor.config_faults import unknown_key_remedy
+from monitor.config.faults import unknown_key_remedy
 
 AdapterName = Literal["canonical", "arrow", "generic", "kept", "status"]
 

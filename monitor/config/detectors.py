@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from detectors.base import Detector
 from detectors.table import DETECTORS, DetectorSpec
-from monitor.config_faults import ConfigFault, place_of, shown, unknown_key_remedy
+from monitor.config.faults import ConfigFault, place_of, shown, unknown_key_remedy
 
 ENABLED: Final = "enabled"
 

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from monitor.history_meters import insert
-from monitor.history_schema import lent, one, quoted
+from monitor.history.meters import insert
+from monitor.history.schema import lent, one, quoted
 from monitor.storage import sync_directory, sync_file
 
 SCORE_COLUMNS: Final = ("meter", "site", "detector", "score", "probability", "status", "reasons")

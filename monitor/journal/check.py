@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from models.domain.readings import Rejection
-from monitor.journal_body import BodyCodec
-from monitor.journal_schema import (
+from monitor.journal.body import BodyCodec
+from monitor.journal.quarantine import entry_of
+from monitor.journal.schema import (
     Segment,
     digest_before,
     last_seq,
@@ -19,7 +20,6 @@ from monitor.journal_schema import (
     records,
     segment_paths,
 )
-from monitor.quarantine import entry_of
 from monitor.storage import StoreDamaged, sqlite_errors
 
 TAIL_RECORDS: Final = 256

@@ -16,10 +16,11 @@ from typing import Final
 
 from models.domain.clock import Clock
 from models.domain.readings import RawMessage, Rejection
-from monitor.audit_chain import link
-from monitor.journal_body import BodyCodec
-from monitor.journal_open import follow, month_of_ms, open_newest
-from monitor.journal_schema import (
+from monitor.journal.audit_chain import link
+from monitor.journal.body import BodyCodec
+from monitor.journal.opening import follow, month_of_ms, open_newest
+from monitor.journal.quarantine import QuarantineBook, list_quarantine, show_quarantine
+from monitor.journal.schema import (
     GROUP,
     PAGE_BYTES,
     TICK,
@@ -32,7 +33,6 @@ from monitor.journal_schema import (
     records,
     segment_paths,
 )
-from monitor.quarantine import QuarantineBook, list_quarantine, show_quarantine
 from monitor.storage import StateLock, StoreDamaged, StoreFatal, StoreFull, as_store_error, sqlite_errors
 
 __all__ = ["Journal", "JournalEntry", "list_quarantine", "show_quarantine"]
@@ -84,7 +84,7 @@ class Journal:
         """Take the lock, open the newest segment (or make the first) and verify its tail and the links before it.
 
         `applied` is the cursor of the derived stores: new records get higher numbers even if the journal's end is
-        missing. A damaged newest segment is set aside and a fresh one begun (`monitor.journal_open`).
+        missing. A damaged newest segment is set aside and a fresh one begun (`monitor.journal.opening`).
         Raises `StoreLocked`, `StoreNewer`, `StoreFull`, `StoreFatal`, or `StoreDamaged` where a segment does not
         follow the one before it.
         """

@@ -11,10 +11,10 @@ from connectors.adapters.table import build_adapters
 from connectors.mqtt_settings import MqttSettings as Connection
 from connectors.mqtt_settings import Subscription
 from models.domain.leads import LeadKind
-from monitor.config import Settings
-from monitor.config_sections import LeadSettings, ProfileSettings, SubscriptionSettings
+from monitor.config.secret_files import read_secret
+from monitor.config.sections import LeadSettings, ProfileSettings, SubscriptionSettings
+from monitor.config.settings import Settings
 from monitor.leads import LeadPolicy
-from monitor.secret_files import read_secret
 
 
 def subscribed_adapters(subscriptions: Iterable[SubscriptionSettings]) -> dict[str, Adapter]:

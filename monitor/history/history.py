@@ -19,11 +19,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.domain.channels import REGISTERS
-from monitor.history_known import KnownKind, Stored, classify
-from monitor.history_meters import MeterCodes, Meters, distinct, insert
-from monitor.history_nights import export_scores, read_features, write_features, write_scores
-from monitor.history_query import both_stores, in_order, named, stored_values
-from monitor.history_schema import (
+from monitor.history.known import KnownKind, Stored, classify
+from monitor.history.meters import MeterCodes, Meters, distinct, insert
+from monitor.history.nights import export_scores, read_features, write_features, write_scores
+from monitor.history.query import both_stores, in_order, named, stored_values
+from monitor.history.schema import (
     KEY_COLUMNS,
     add_channels,
     add_features,
@@ -34,7 +34,7 @@ from monitor.history_schema import (
     lent,
     one,
 )
-from monitor.history_seal import check_parts, files_between, seal_next, verify_parts
+from monitor.history.seal import check_parts, files_between, seal_next, verify_parts
 
 __all__ = ["History", "HistoryRows", "KnownKind"]
 

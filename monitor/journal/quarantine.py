@@ -16,9 +16,9 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from models.domain.readings import RawMessage, Rejection
-from monitor.journal_body import BodyCodec, encodable
-from monitor.journal_schema import DETAIL_CHARACTERS, Segment, next_quarantine_id, open_reader, segment_paths
-from monitor.quarantine_remedies import REMEDIES
+from monitor.journal.body import BodyCodec, encodable
+from monitor.journal.remedies import REMEDIES
+from monitor.journal.schema import DETAIL_CHARACTERS, Segment, next_quarantine_id, open_reader, segment_paths
 from monitor.storage import sqlite_errors
 
 DETAILED_PER_PUBLISHER: Final = 10_000
