@@ -41,6 +41,7 @@ class Tally:
     n_refused: int = 0
     reasons: Counter[RejectReason] = field(default_factory=Counter)
     changes: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
 
     def take(self, wait_s: float) -> list[RawMessage]:  # noqa: ARG002  # the source's argument
         """Nothing comes by itself: files are handed to the pipeline directly."""
@@ -61,7 +62,7 @@ class Tally:
         """Not timed here."""
 
     def detector_failed(self, detector: str) -> None:
-        """The log says it."""
+        self.failed[detector] += 1
 
     def lead_changed(self, change: LeadChange) -> None:
         self.changes[change.change] += 1
@@ -94,12 +95,13 @@ class RowNumbers:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of a replay, in readings and leads."""
+    """What came of a replay, in readings and leads; `failed` counts slices of meters that a detector raised on."""
 
     outcomes: Counter[Outcome]
     n_refused: int
     reasons: Counter[RejectReason]
     leads: Counter[str]
+    failed: Counter[str]
 
 
 def replay(
@@ -151,7 +153,7 @@ def replay(
         if scores_path is not None:
             core.history.export_scores(scores_path)
         kinds = Counter(str(lead["kind"]) for lead in leads)
-        return Replayed(pipeline.applier.outcomes, tally.n_refused, tally.reasons, kinds)
+        return Replayed(pipeline.applier.outcomes, tally.n_refused, tally.reasons, kinds, tally.failed)
 
 
 def _take_in(

@@ -47,8 +47,8 @@ def replay(
     A file with a column arrival_ts is played in order of arrival, as if live. Rows that are refused wait in the
     quarantine of the state directory, with their numbers in the file.
 
-    Exit codes: 65 register at fault, 66 a file cannot be read, 73 a file cannot be written, 75 another process owns
-    the state directory, 78 configuration at fault.
+    Exit codes: 65 register at fault, 66 a file cannot be read, 70 a detector failed, 73 a file cannot be written,
+    75 another process owns the state directory, 78 configuration at fault.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -104,6 +104,9 @@ def replay(
         except StoreError as error:
             stop(str(error), ExitCode.SOFTWARE)
     _print_summary(done, state, as_json=as_json)
+    if done.failed:
+        told = ", ".join(f"{name} ({count} slices of meters)" for name, count in sorted(done.failed.items()))
+        stop(f"a detector failed, its meters are undetermined: {told}; see the log above", ExitCode.SOFTWARE)
 
 
 def _zone(name: str | None) -> ZoneInfo | None:
@@ -133,6 +136,7 @@ def _print_summary(done: Replayed, state: Path | None, *, as_json: bool) -> None
         "quarantined": done.n_refused,
         "reasons": {reason.value: count for reason, count in sorted(done.reasons.items())},
         "leads": dict(sorted(done.leads.items())),
+        "failed": dict(sorted(done.failed.items())),
     }
     if as_json:
         typer.echo(json.dumps(summary))

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import datetime as dt
 import json
+import logging
 import os
 import pty
 import signal
@@ -20,8 +21,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
-from monitor.cli.main import COMMANDS, GROUPS
+from detectors.quality import Quality
+from models.domain.findings import Judgement
+from monitor.cli.main import COMMANDS, GROUPS, app
 from tests.support.broker import Broker
 from tests.support.daemon_process import DaemonProcess, command, until
 
@@ -212,6 +216,20 @@ def test_a_replay_that_cannot_be_done_says_so_in_one_line(
     assert done.returncode == code, done.stderr
     (line,) = done.stderr.splitlines()
     assert told in line
+
+
+def test_a_detector_that_fails_is_told_and_the_exit_code_says_so(county: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> Judgement:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    monkeypatch.setattr(logging.getLogger(), "level", logging.WARNING)
+    monkeypatch.setattr(Quality, "evaluate", fails)
+    inputs = ["--readings", str(county / "readings.parquet"), "--register", str(county / "register")]
+    done = CliRunner().invoke(app, ["replay", *inputs, "--by-event", "--json"])
+    assert done.exit_code == 70, done.output
+    assert json.loads(done.stdout)["failed"].keys() == {"quality"}
+    assert "quality" in done.stderr
 
 
 @pytest.mark.mosquitto
