@@ -17,6 +17,8 @@ FIRST_NIGHTS: Final = 8
 """How many nights back a feed that was never judged begins; older ones are judged as their readings arrive."""
 PROVISIONAL_HOURS: Final = (6, 12, 18)
 """Hours after noon at which sealed sites are looked at before the night is over."""
+_MOST_PARTS: Final = 256
+"""Lists of late meters kept apart for a night; more are united, so that waiting for the judge costs no memory."""
 _NEVER: Final = 0
 _NO_KEYS: Final = np.zeros(0, dtype=np.int32)
 _DAY: Final = dt.timedelta(days=1)
@@ -66,7 +68,10 @@ class Agenda:
         if not late.any():
             return
         for night in np.unique(nights[late]).tolist():
-            self._late.setdefault((interval_s, night), []).append(np.unique(keys[late & (nights == night)]))
+            noted = self._late.setdefault((interval_s, night), [])
+            noted.append(np.unique(keys[late & (nights == night)]))
+            if len(noted) > _MOST_PARTS:
+                noted[:] = [np.unique(np.concatenate(noted))]
 
     def on_changed(self, job: Job, keys: Keys) -> None:
         """Feature rows of a late job's night changed for these meters: judge the nights that pool it again."""

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
 from connectors.leadfile import LeadFile
@@ -20,43 +19,53 @@ from connectors.webhook import Webhook
 from models.domain.clock import Clock
 from models.domain.readings import RawMessage
 from models.domain.register import Register
+from monitor.admission import Admitted
 from monitor.config.parts import mqtt_connection
 from monitor.config.secret_files import read_secret
 from monitor.config.settings import Settings, exposures
-from monitor.desk.outbox_rows import OutboxState, counts
 from monitor.desk.store import LeadChange
 from monitor.intake import IntakeQueue
 from monitor.link import LinkWatch
-from monitor.metrics import Metrics, SecurityEvent, SinkName
-from monitor.observer import MetricsObserver
+from monitor.lookout import MAX_THREAD_AGE_S, Lookout
+from monitor.metrics import Metrics, SendResult, SinkName
+from monitor.observer import MetricsObserver, publishers_ahead
 from monitor.ops.http import ops_app
 from monitor.ops.local_api import local_app
 from monitor.ops.local_socket import bind_local_socket
 from monitor.ops.serving import OpsServer, bind_tcp
 from monitor.outbox import OutboxSender
 from monitor.pipeline import Pipeline
+from monitor.roster import Roster
 from monitor.storage import StoreFull, drop_ballast, keep_ballast
 from monitor.stored_rows import StoredRows
-from monitor.supervise import DRAIN_LIMIT_S, ClockWatch, ExitCode, State, Supervisor, ThreadName
+from monitor.supervise import DRAIN_LIMIT_S, ExitCode, State, Supervisor, ThreadName
+from monitor.timewatch import TimeWatch
 from monitor.wiring import Core, open_core, software_version
 
 log = logging.getLogger(__name__)
 
 IDLE_WAIT_S: Final = 0.1
 STORE_PROBE_S: Final = 1.0
-MAX_THREAD_AGE_S: Final = 120.0
-MAX_READY_ACK_LAG_S: Final = 60.0
 _PUBLISH_TIMEOUT_S: Final = 5.0
 _DAY_MS: Final = 86_400_000
 
 
 class DaemonObserver(MetricsObserver):
-    """Metrics, a nudge for the outbox, and whoever else wants to hear of leads (the demo's terminal)."""
+    """Metrics, what publishers' stamps say of our clock, a nudge for the outbox, and whoever else wants to hear of
+    leads (the demo's terminal)."""
 
     def __init__(self, metrics: Metrics, clock: Clock, on_lead: Callable[[LeadChange], None] | None) -> None:
         super().__init__(metrics, clock)
         self._on_lead = on_lead
+        self.time_watch = TimeWatch(clock)
+        self.roster: Roster | None = None
         self.outbox: OutboxSender | None = None
+
+    def committed(self, messages: Sequence[RawMessage], group: Admitted, seconds: float) -> None:
+        super().committed(messages, group, seconds)
+        if self.roster is not None:
+            senders = {message.publisher for message in messages}.intersection(self.roster.publishers)
+            self.time_watch.heard(senders, publishers_ahead(messages, group, self.roster))
 
     def lead_changed(self, change: LeadChange) -> None:
         super().lead_changed(change)
@@ -126,13 +135,24 @@ class Daemon:
             for exposure in exposures(settings):
                 log.warning("%s", exposure)
             ops = self._ops_server()
-            sender = OutboxSender(core.engine, self._sinks(), self.clock, random.Random())  # noqa: S311  # jitter
+            sender = OutboxSender(core.engine, self._sinks(), self.clock, random.Random(), self._count_attempt)  # noqa: S311  # jitter
             self.observer.outbox = sender
+            self.observer.roster = core.pipeline.roster
             ops.start()
             sender.start()
             self.link.expects_session = core.journal.head > 0
             self.mqtt.start()
-            watch = self._watch(core, sender)
+            watch = Lookout(
+                supervisor=supervisor,
+                metrics=self.metrics,
+                clock=self.clock,
+                queue=self.queue,
+                mqtt=self.mqtt,
+                sender=sender,
+                engine=core.engine,
+                sinks=self._sink_names(),
+                time_watch=None if self._simulated else self.observer.time_watch,
+            ).start()
             supervisor.advance(State.RUN)
             log.info("running; state in %s, metrics on port %d", settings.daemon.state_dir, self.ops_port)
             try:
@@ -154,15 +174,18 @@ class Daemon:
             self.supervisor.leave_after(DRAIN_LIMIT_S, self._exit_code())
 
     def _turn(self, core: Core) -> None:
-        """One turn of the core thread: a commit group, a slice of judging, what is due by the clock."""
+        """One turn of the core thread: a commit group, a slice of judging, what is due by the clock.
+
+        While our clock is not believed nothing is judged and no time is said to pass; intake goes on (rule T4).
+        """
         pipeline = core.pipeline
+        timely = not self.supervisor.holds(State.DEGRADED_TIME)
         try:
-            busy = pipeline.judge_once()
+            busy = timely and pipeline.judge_once()
             pipeline.intake_once(0.0 if busy else IDLE_WAIT_S)
-            if not self._simulated and self.clock.monotonic_s() - self._ticked_s >= self.settings.time.tick_s:
-                pipeline.tick()
-                self._ticked_s = self.clock.monotonic_s()
-            self._seal_daily(core)
+            if timely:
+                self._tick_when_due(pipeline)
+                self._seal_daily(core)
             self.supervisor.recover(State.DEGRADED_STORE)
         except StoreFull as error:
             drop_ballast(self.settings.daemon.state_dir)
@@ -175,6 +198,11 @@ class Daemon:
             self.metrics.watermark_lag_seconds.set(pipeline.lag_s(self.clock.wall_ms()))
         if self._each_turn is not None:
             self._each_turn(pipeline, self.observer)
+
+    def _tick_when_due(self, pipeline: Pipeline) -> None:
+        if not self._simulated and self.clock.monotonic_s() - self._ticked_s >= self.settings.time.tick_s:
+            pipeline.tick()
+            self._ticked_s = self.clock.monotonic_s()
 
     def _seal_daily(self, core: Core) -> None:
         """Days that are old enough become Parquet: a slice a turn, once a day of the wall clock and after the start."""
@@ -201,50 +229,8 @@ class Daemon:
     def _exit_code(self) -> ExitCode:
         return self.supervisor.fatal.code if self.supervisor.fatal is not None else ExitCode.OK
 
-    def _watch(self, core: Core, sender: OutboxSender) -> threading.Thread:
-        """The thread that looks at the others each second, and ends the process when one of them is stuck."""
-        supervisor = self.supervisor
-        supervisor.watch(ThreadName.CORE, threading.current_thread(), max_age_s=MAX_THREAD_AGE_S)
-        supervisor.watch(ThreadName.MQTT, None, max_age_s=MAX_THREAD_AGE_S)
-        supervisor.watch(ThreadName.OUTBOX, None, max_age_s=MAX_THREAD_AGE_S)
-        supervisor.limit_lag("ack lag in seconds", self._oldest_waiting_s, MAX_READY_ACK_LAG_S)
-        clock_watch = ClockWatch(self.clock)
-        stopping = supervisor.stopping
-
-        def each_second() -> None:
-            if self.mqtt.alive and self.clock.monotonic_s() - self.mqtt.last_progress_s < MAX_THREAD_AGE_S:
-                supervisor.progress(ThreadName.MQTT)
-            elif not stopping.is_set() and not self.mqtt.alive:
-                supervisor.fail(ExitCode.SOFTWARE, "the MQTT thread died")
-            if sender.failure is not None:
-                supervisor.fail(ExitCode.SOFTWARE, f"the outbox failed: {sender.failure}")
-            elif self.clock.monotonic_s() - sender.last_progress < MAX_THREAD_AGE_S:
-                supervisor.progress(ThreadName.OUTBOX)
-            step_s = clock_watch.step_s()
-            if step_s is not None and not self._simulated:
-                log.warning("the wall clock was stepped by %.1f s", step_s)
-                self.metrics.security_events.labels(event=SecurityEvent.CLOCK_STEP).inc()
-            self.metrics.queue_messages.set(len(self.queue))
-            self.metrics.queue_bytes.set(self.queue.bytes_held)
-            self._count_outbox(core.engine)
-
-        def watch() -> None:
-            if supervisor.run(each_second) is not None:
-                supervisor.leave_after(DRAIN_LIMIT_S, self._exit_code())
-
-        thread = threading.Thread(target=watch, name="gridwarden-watch", daemon=True)
-        thread.start()
-        return thread
-
-    def _count_outbox(self, engine: sa.Engine) -> None:
-        waiting = counts(engine)
-        for name in self._sink_names():
-            unsent = sum(waiting.get((name, state), 0) for state in OutboxState if state is not OutboxState.SENT)
-            self.metrics.outbox_pending.labels(sink=name).set(unsent)
-
-    def _oldest_waiting_s(self) -> float:
-        """How long the core thread has left messages waiting, in seconds."""
-        return self.supervisor.age_s(ThreadName.CORE) if len(self.queue) else 0.0
+    def _count_attempt(self, sink: str, result: SendResult) -> None:
+        self.metrics.outbox_attempts.labels(sink=sink, result=result).inc()
 
     def _ops_server(self) -> OpsServer:
         ops, supervisor = self.settings.ops, self.supervisor

@@ -38,7 +38,6 @@ class LinkWatch:
         if not self.expects_session:
             self.expects_session = True
             return
-        self._metrics.mqtt_events.labels(event=LinkEvent.SESSION_LOST).inc()
         self._metrics.gaps.labels(cause=GapCause.SESSION_LOST).inc()
         log.warning("the broker kept no session of ours: messages of the time between may be lost")
 

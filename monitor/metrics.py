@@ -69,10 +69,7 @@ class SecurityEvent(StrEnum):
 class GapCause(StrEnum):
     """Why readings may be missing (rule D11)."""
 
-    SEQUENCE = "sequence"
     SESSION_LOST = "session_lost"
-    BROKER_DROPS = "broker_drops"
-    DOWNTIME = "downtime"
 
 
 class LinkEvent(StrEnum):
@@ -80,7 +77,6 @@ class LinkEvent(StrEnum):
 
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
-    SESSION_LOST = "session_lost"
 
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -103,12 +99,15 @@ class Metrics:
         self.commits = kit.counter("journal_commits", "Commit groups written to the journal.")
         self.commit_seconds = kit.histogram("journal_commit_seconds", "Time one commit group took.", _SECONDS)
         self.ack_lag_seconds = kit.histogram(
-            "ack_lag_seconds", "Time from a message's receipt to its acknowledgement.", _LAG_SECONDS
+            "ack_lag_seconds",
+            "Time from receipt to acknowledgement of the first message of each commit group.",
+            _LAG_SECONDS,
         )
         self.queue_messages = kit.gauge("intake_queue_messages", "Messages waiting for the core thread.")
         self.queue_bytes = kit.gauge("intake_queue_bytes", "Payload bytes waiting for the core thread.")
         self.watermark_lag_seconds = kit.gauge(
-            "watermark_lag_seconds", "How far the slowest live feed's watermark is behind the wall clock."
+            "watermark_lag_seconds",
+            "How far the slowest feed's watermark is behind the wall clock; feeds that ever reported.",
         )
         self.unknown_meters = kit.gauge("unknown_meters", "Meters seen that the register does not know.")
         self.nights_judged = kit.counter("nights_judged", "Nights of meters judged, re-judged ones included.")
@@ -119,11 +118,13 @@ class Metrics:
             "detector_failures", "Slices of meters a detector raised on; they are undetermined.", detector=DETECTORS
         )
         self.leads = kit.counter("leads", "Changes to leads.", kind=LeadKind, change=ChangeKind)
-        self.outbox_pending = kit.gauge("outbox_pending", "Outbox rows not sent yet.", sink=SinkName)
+        self.outbox_pending = kit.gauge(
+            "outbox_pending", "Notices neither sent nor abandoned by a person.", sink=SinkName
+        )
         self.outbox_age_seconds = kit.gauge("outbox_oldest_age_seconds", "Age of the oldest of them.", sink=SinkName)
         self.outbox_attempts = kit.counter("outbox_attempts", "Attempts to send.", sink=SinkName, result=SendResult)
         self.security_events = kit.counter("security_events", "Security events.", event=SecurityEvent)
-        self.gaps = kit.counter("gaps", "Gaps recorded.", cause=GapCause)
+        self.gaps = kit.counter("gaps", "Times at which readings may have been missed.", cause=GapCause)
         self.mqtt_connected = kit.gauge("mqtt_connected", "1 while the broker connection is up.")
         self.mqtt_events = kit.counter("mqtt_events", "Events on the broker connection.", event=LinkEvent)
         self.thread_age_seconds = kit.gauge(

@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+
 from models.domain.clock import Clock
 from models.domain.readings import RawMessage, Rejection, RejectReason
 from monitor.admission import Admitted
 from monitor.desk.store import LeadChange
 from monitor.judge import Job
 from monitor.metrics import Metrics, Outcome, SecurityEvent
+from monitor.roster import Roster
 from monitor.windows import Outcome as Settled
 
 log = logging.getLogger(__name__)
@@ -111,3 +114,16 @@ class MetricsObserver:
     def lead_changed(self, change: LeadChange) -> None:
         self._metrics.leads.labels(kind=change.kind, change=change.change).inc()
         log.info("lead %s %s: %s at %s", change.lead_id, change.change, change.kind, change.subject)
+
+
+def publishers_ahead(messages: Sequence[RawMessage], group: Admitted, roster: Roster) -> set[str]:
+    """Publishers of whose readings in a group more were refused as TIME_FUTURE than taken."""
+    refused: Counter[str] = Counter()
+    for rejection in group.rejections:
+        if rejection.reason is RejectReason.TIME_FUTURE:
+            refused[messages[rejection.message].publisher] += len(rejection.rows)
+    if not refused:
+        return set()
+    counts = np.bincount(roster.home[group.keys], minlength=len(roster.publishers)).tolist()
+    taken = dict(zip(roster.publishers, counts, strict=True))
+    return {name for name, count in refused.items() if count > taken.get(name, 0)}

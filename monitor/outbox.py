@@ -14,6 +14,7 @@ import structlog
 from connectors.sink import Delivered, Delivery, Refused, Sink, Unavailable
 from models.domain.clock import Clock
 from monitor.desk.outbox_rows import OutboxState, Parcel, claim, release, reset_sending, settle
+from monitor.metrics import SendResult
 
 __all__ = ["Delivered", "Delivery", "OutboxSender", "Refused", "Sink", "Unavailable", "backoff_s"]
 
@@ -22,6 +23,8 @@ _log = structlog.get_logger(__name__)
 FIRST_BACKOFF_S: Final = 1.0
 MAX_BACKOFF_S: Final = 900.0
 POLL_S: Final = 1.0
+FAILING: Final = 3
+"""Attempts in a row that must fail before a sink is said to be failing."""
 CLAIM: Final = 16
 """Notices taken at a time: what a crash can make us send twice."""
 
@@ -29,6 +32,9 @@ _PASSING: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlit
 """Troubles of the store that end by themselves (rule S3); all others end the thread, and the supervisor sees it."""
 
 T = TypeVar("T")
+
+OnAttempt = Callable[[str, SendResult], None]
+"""Told of each attempt: sink, and how it ended."""
 
 
 def backoff_s(failures: int, rng: random.Random) -> float:
@@ -44,7 +50,9 @@ class _Stopped(Exception):  # noqa: N818 - a signal inside this module
 class _SinkWorker:
     """One sink's notices. Each sink has a thread of its own, so that a dead webhook does not delay the others."""
 
-    def __init__(self, engine: sa.Engine, name: str, sink: Sink, clock: Clock, rng: random.Random) -> None:
+    def __init__(
+        self, engine: sa.Engine, name: str, sink: Sink, clock: Clock, rng: random.Random, on_attempt: OnAttempt
+    ) -> None:
         self.name = name
         self.failure: BaseException | None = None
         self.last_progress_s = clock.monotonic_s()
@@ -53,8 +61,9 @@ class _SinkWorker:
         self._sink = sink
         self._clock = clock
         self._rng = rng
+        self._on_attempt = on_attempt
         self._stop = threading.Event()
-        self._failures_in_row = 0
+        self.failures_in_row = 0
         self._closed_until_s = 0.0
         self._subject_until_s: dict[str, float] = {}
         self.thread = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
@@ -104,25 +113,28 @@ class _SinkWorker:
             self._settle(parcel, delivery)
 
     def _settle(self, parcel: Parcel, delivery: Delivery) -> None:
-        if self._failures_in_row:
-            _log.info("sink works again", sink=self.name, failures=self._failures_in_row)
-        self._failures_in_row = 0
+        if self.failures_in_row:
+            _log.info("sink works again", sink=self.name, failures=self.failures_in_row)
+        self.failures_in_row = 0
         if isinstance(delivery, Refused):
             reason = delivery.reason
+            self._on_attempt(self.name, SendResult.REFUSED)
             _log.error("notice refused; a person must look", sink=self.name, lead=parcel.subject, reason=reason)
             self._stored(lambda: settle(self._engine, parcel, OutboxState.NEEDS_PERSON, note=reason))
             return
+        self._on_attempt(self.name, SendResult.SENT)
         sent_at_ms = self._clock.wall_ms()
         self._stored(lambda: settle(self._engine, parcel, OutboxState.SENT, sent_at_ms=sent_at_ms))
 
     def _put_off(self, parcel: Parcel, reason: str, retry_after_s: float | None) -> None:
-        self._failures_in_row += 1
-        if self._failures_in_row == 1:
+        self._on_attempt(self.name, SendResult.RETRY)
+        self.failures_in_row += 1
+        if self.failures_in_row == 1:
             _log.warning("sink does not answer", sink=self.name, lead=parcel.subject, reason=reason)
         now_s = self._clock.monotonic_s()
         least_s = min(retry_after_s or 0.0, MAX_BACKOFF_S)
         self._subject_until_s[parcel.subject] = now_s + max(least_s, backoff_s(parcel.attempts + 1, self._rng))
-        self._closed_until_s = now_s + max(least_s, backoff_s(self._failures_in_row, self._rng))
+        self._closed_until_s = now_s + max(least_s, backoff_s(self.failures_in_row, self._rng))
         self._stored(lambda: settle(self._engine, parcel, OutboxState.PENDING, note=reason))
 
     def _stored(self, work: Callable[[], T]) -> T:
@@ -146,11 +158,18 @@ class OutboxSender:
     age. A refused notice waits for a person and so do later ones of its subject. `rng` only spreads retries.
     """
 
-    def __init__(self, engine: sa.Engine, sinks: Mapping[str, Sink], clock: Clock, rng: random.Random) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        sinks: Mapping[str, Sink],
+        clock: Clock,
+        rng: random.Random,
+        on_attempt: OnAttempt = lambda _sink, _result: None,
+    ) -> None:
         self._engine = engine
         self._clock = clock
         self._workers = [
-            _SinkWorker(engine, name, sink, clock, random.Random(rng.getrandbits(64)))  # noqa: S311 - jitter
+            _SinkWorker(engine, name, sink, clock, random.Random(rng.getrandbits(64)), on_attempt)  # noqa: S311 - jitter
             for name, sink in sinks.items()
         ]
 
@@ -181,6 +200,11 @@ class OutboxSender:
     def last_progress(self) -> float:
         """Monotonic seconds at which the slowest sink's thread last went round; a call may take 10 s."""
         return min((worker.last_progress_s for worker in self._workers), default=self._clock.monotonic_s())
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """Sinks that did not take anything for several attempts in a row."""
+        return tuple(worker.name for worker in self._workers if worker.failures_in_row >= FAILING)
 
     @property
     def failure(self) -> BaseException | None:

@@ -19,9 +19,6 @@ log = logging.getLogger(__name__)
 DRAIN_LIMIT_S: Final = 4.5
 """A drain that takes longer is abandoned, which is safe: start-up is crash recovery (rule C4)."""
 
-CLOCK_STEP_S: Final = 2.0
-"""Wall and monotonic clocks that part by more between two looks: the wall clock was stepped (rule T4)."""
-
 
 class ExitCode(IntEnum):
     """Exit codes, after sysexits."""
@@ -153,6 +150,11 @@ class Supervisor:
             self._degraded[state] = why
             self._announce()
 
+    def holds(self, state: State) -> bool:
+        """Whether this degradation is on."""
+        with self._lock:
+            return state in self._degraded
+
     def recover(self, state: State) -> None:
         """Note that it is back."""
         with self._lock:
@@ -163,13 +165,6 @@ class Supervisor:
     def _announce(self) -> None:
         if self._on_state is not None:
             self._on_state(self.state)
-
-    def start(self, name: ThreadName, target: Callable[[], None], *, max_age_s: float) -> threading.Thread:
-        """Run `target` in a thread that must call `progress` at least every `max_age_s`; its exceptions are fatal."""
-        thread = threading.Thread(target=self._guarded, args=(name, target), name=f"gridwarden-{name}", daemon=True)
-        self.watch(name, thread, max_age_s=max_age_s)
-        thread.start()
-        return thread
 
     def watch(self, name: ThreadName, thread: threading.Thread | None, *, max_age_s: float) -> None:
         """Watch a thread that someone else starts; None where only its progress can be seen."""
@@ -261,28 +256,3 @@ class Supervisor:
         timer.daemon = True
         timer.start()
         return timer
-
-    def _guarded(self, name: ThreadName, target: Callable[[], None]) -> None:
-        try:
-            target()
-        except Exception as error:
-            log.exception("thread %s failed", name)
-            self.fail(ExitCode.SOFTWARE, f"thread {name} failed: {type(error).__name__}")
-
-
-class ClockWatch:
-    """Compares wall and monotonic clock between looks (rule T4)."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._offset_s = self._sample()
-
-    def _sample(self) -> float:
-        return self._clock.wall_ms() / 1000.0 - self._clock.monotonic_s()
-
-    def step_s(self) -> float | None:
-        """Seconds the wall clock was stepped by since the last look, or None where it was not."""
-        offset_s = self._sample()
-        step = offset_s - self._offset_s
-        self._offset_s = offset_s
-        return step if abs(step) > CLOCK_STEP_S else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from models.domain.clock import Clock
@@ -45,16 +45,11 @@ class TimeWatch:
         self._steady_from_s = self._clock.monotonic_s() + STEADY_S
         return step
 
-    @property
-    def suspects(self) -> frozenset[str]:
-        """Publishers that were ahead of us when they last sent something."""
-        return frozenset(name for name, (_, ahead) in list(self._ahead.items()) if ahead)
-
-    def heard(self, publishers: Iterable[str], ahead: Mapping[str, bool]) -> None:
-        """These registered publishers sent readings; `ahead` names those whose stamps were looked at."""
+    def heard(self, publishers: Iterable[str], ahead: Collection[str]) -> None:
+        """These registered publishers sent readings; most of what those in `ahead` sent is ahead of our clock."""
         now_s = self._clock.monotonic_s()
         for name in publishers:
-            self._ahead[name] = (now_s, ahead.get(name, False))
+            self._ahead[name] = (now_s, name in ahead)
 
     def doubt(self) -> str | None:
         """Why the clock is not to be believed now, or None where it is."""

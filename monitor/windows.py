@@ -424,8 +424,3 @@ class Ring:
         kept = SlotFlag(int(self._flags[row, column])) & SlotFlag.OFF_TICK
         self._flags[row, column] = int(cell.flags() | kept)
         return Outcome.CONFLICT if clash else Outcome.STORED
-
-
-def _all_distinct(cell: NDArray[np.int64]) -> bool:
-    ordered = np.sort(cell)
-    return not bool((ordered[1:] == ordered[:-1]).any())

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 import sqlalchemy as sa
+from threadpoolctl import threadpool_limits
 
 from detectors.base import Detector
 from models.domain.clock import Clock
@@ -62,10 +62,13 @@ def open_core(
 ) -> Iterator[Core]:
     """Open the stores of `state_dir` (one process may), recover, and hand out the pipeline.
 
+    BLAS and OpenMP run one thread meanwhile, so that sums do not depend on how many there are (design §6).
+
     `rules` stand in for those of the settings where readings are not live. Raises what the stores raise: a locked or
     damaged store, or one written by a newer version.
     """
     with contextlib.ExitStack() as stack:
+        stack.enter_context(threadpool_limits(limits=1))
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         history = History.open(state_dir, memory_limit=settings.history.memory_limit)
         stack.callback(history.close)
@@ -132,11 +135,6 @@ def versions(settings: Settings, register: Register, detectors: Sequence[Detecto
 def software_version() -> str:
     """Version of the installed distribution."""
     return importlib.metadata.version("gridwarden")
-
-
-def zone_of(settings: Settings) -> ZoneInfo:
-    """The district's time zone."""
-    return ZoneInfo(settings.daemon.zone)
 
 
 def _digest(value: Any) -> str:

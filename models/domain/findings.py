@@ -65,13 +65,3 @@ class Judgement:
     probability: NDArray[np.float64]
     status: Sequence[Status]
     findings: tuple[Finding, ...]
-
-
-def round_significant(values: NDArray[np.float64], digits: int = 6) -> NDArray[np.float64]:
-    """Round to `digits` significant digits, so that comparisons do not hang on the last bits; NaN stays NaN."""
-    values = np.asarray(values, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        exponent = np.floor(np.log10(np.abs(values)))
-    exponent = np.where(np.isfinite(exponent), exponent, 0.0)
-    scale = 10.0 ** (digits - 1 - exponent)
-    return np.round(values * scale) / scale

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntFlag
-from types import MappingProxyType
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,9 +55,6 @@ class Window:
         """Stamp of each slot, (n_slots,)."""
         step = self.interval_s * 1000
         return self.night.start_ms + step * np.arange(1, self.n_slots + 1, dtype=np.int64)
-
-
-NO_FEATURES: Final[Mapping[str, NDArray[np.float32]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check configuration and register. Exit code 78: configuration at fault; 65: register at fault; 0: all is well."""
+    from monitor.config.settings import exposures
     from monitor.register.show import row_counts
 
     settings, config_faults = _settings(config)
@@ -56,6 +57,8 @@ def check(
             checked = "配置和登记簿 / configuration and register" if rows is not None else "配置 / configuration"
             typer.echo(f"没有错误 / no faults: {checked}")
             typer.echo(_what_was_read(rows))
+        for exposure in exposures(settings) if settings is not None else ():
+            typer.echo(f"注意 note: {exposure}")
     raise typer.Exit(code)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from monitor.desk.database import desk_transaction
 from monitor.desk.schema import OUTBOX
 
 NOTE_CHARACTERS = 256
@@ -130,11 +131,18 @@ def abandon(engine: sa.Engine, seq: int, reason: str) -> bool:
     return result.rowcount == 1
 
 
-def counts(engine: sa.Engine) -> dict[tuple[str, OutboxState], int]:
-    """How many notices each sink has in each state."""
-    query = sa.select(OUTBOX.c.sink, OUTBOX.c.state, sa.func.count()).group_by(OUTBOX.c.sink, OUTBOX.c.state)
-    with engine.begin() as connection:
-        return {(sink, OutboxState(state)): int(number) for sink, state, number in connection.execute(query)}
+def waiting(engine: sa.Engine) -> dict[str, tuple[int, int]]:
+    """Per sink that has any: how many notices are neither sent nor abandoned, and when the oldest was committed (ms).
+
+    Raises what `desk_transaction` raises.
+    """
+    query = (
+        sa.select(OUTBOX.c.sink, sa.func.count(), sa.func.min(OUTBOX.c.created_at_ms))
+        .where(OUTBOX.c.state.in_(_literal(WAITING)))
+        .group_by(OUTBOX.c.sink)
+    )
+    with desk_transaction(engine) as connection:
+        return {sink: (int(number), int(since_ms)) for sink, number, since_ms in connection.execute(query)}
 
 
 def refused(engine: sa.Engine, limit: int = 100) -> Iterator[dict[str, Any]]:

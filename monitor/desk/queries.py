@@ -90,16 +90,6 @@ def show_lead(engine: sa.Engine, lead_id: str) -> dict[str, Any] | None:
     }
 
 
-def lead_counts(engine: sa.Engine) -> dict[str, int]:
-    """Standing leads by kind; every kind is named."""
-    query = (
-        sa.select(LEADS.c.kind, sa.func.count()).where(LEADS.c.standing != STANDING_WITHDRAWN).group_by(LEADS.c.kind)
-    )
-    with engine.begin() as connection:
-        found = {kind: int(number) for kind, number in connection.execute(query)}
-    return {kind.value: found.get(kind.value, 0) for kind in LeadKind}
-
-
 def _leads() -> sa.Select[Any]:
     latest = sa.and_(LEAD_REVISIONS.c.lead_id == LEADS.c.id, LEAD_REVISIONS.c.revision == LEADS.c.revision)
     return sa.select(LEADS, LEAD_REVISIONS.c.body).join_from(LEADS, LEAD_REVISIONS, latest)

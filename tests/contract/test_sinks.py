@@ -23,9 +23,9 @@ from connectors.sink import Delivered, Sink, Unavailable
 from connectors.webhook import Webhook, sign
 from models.domain.clock import SystemClock
 from monitor.desk.database import DESK_FILE, open_desk
-from monitor.desk.outbox_rows import OutboxState, counts
+from monitor.desk.outbox_rows import OutboxState
 from monitor.outbox import OutboxSender
-from tests.support.desk_parts import commit, desk_on, finding
+from tests.support.desk_parts import commit, counts, desk_on, finding
 
 SECRET = b"canary-secret-77b1e0"
 

@@ -15,11 +15,12 @@ import pytest
 import sqlalchemy as sa
 
 from monitor.desk.database import open_desk
-from monitor.desk.outbox_rows import OutboxState, claim, counts, reset_sending
+from monitor.desk.outbox_rows import OutboxState, claim, reset_sending
 from monitor.desk.store import LeadChange
 from tests.support.desk_parts import (
     DETECTORS,
     SITES,
+    counts,
     desk_on,
     everything,
     finding,

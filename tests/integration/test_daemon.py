@@ -281,6 +281,7 @@ def test_a_closed_site_that_draws_power_reaches_the_office_and_the_shell(
             (entry,) = json.loads(command("quarantine", "list", "--json", *state).stdout)
             assert "not a reading" in command("quarantine", "show", str(entry["id"]), *state).stdout
             until(lambda: daemon.metric('gridwarden_outbox_pending{sink="webhook"}') == 0)
+            assert daemon.metric('gridwarden_outbox_attempts_total{result="sent",sink="webhook"}') >= len(office.calls)
             until(
                 lambda: (
                     {json.loads(body)["id"] for body in on_topic}
@@ -327,3 +328,35 @@ def test_the_daemon_waits_for_a_broker_that_is_not_there_and_stops_in_time(tmp_p
         daemon.wait_for("degraded")
         code, seconds = daemon.stop()
         assert (code, seconds < DRAIN_S) == (0, True)
+
+
+def test_where_most_publishers_are_ahead_of_our_clock_judging_waits_and_intake_goes_on(
+    tmp_path: Path, broker: Broker
+) -> None:
+    """Rule T4: the fault is ours then, and what is judged by a wrong clock is judged wrongly."""
+    register = register_dir(tmp_path / "register", METERS)
+    others = ("bureau2", "bureau3")
+    with (register / "publishers.csv").open("a", encoding="utf-8") as sheet:
+        sheet.writelines(f"{name},否\n" for name in others)
+    with (register / "meters.csv").open("a", encoding="utf-8") as sheet:
+        sheet.writelines(f"X-{name},S0000,{name},900,1000,2020-01-01\n" for name in others)
+
+    def reading(name: str, ts_ms: int) -> bytes:
+        return json.dumps({"v": 1, "readings": [{"meter": f"X-{name}", "ts": ts_ms, "p_kw": 1.0}]}).encode()
+
+    now_ms = SystemClock().wall_ms()
+    with DaemonProcess(tmp_path, register, broker.port) as daemon, connected(broker.port) as client:
+        daemon.ready()
+        for name in others:
+            publish(client, [reading(name, now_ms + 3_600_000)], f"grid/v1/{name}/readings")
+        until(lambda: "degraded_time" in daemon.get("/readyz")[1])
+        waves = [wave(ts_ms, METERS) for ts_ms in quarter_hours(4, 3)]
+        publish(client, waves)
+        until(lambda: stored(daemon) == len(waves) * METERS)
+        time.sleep(1.5)
+        assert daemon.metric("gridwarden_nights_judged_total") == 0
+        for name in others:
+            publish(client, [reading(name, now_ms)], f"grid/v1/{name}/readings")
+        until(lambda: daemon.get("/readyz")[0] == 200)
+        until(lambda: daemon.metric("gridwarden_nights_judged_total") > 0)
+        assert daemon.stop()[0] == 0

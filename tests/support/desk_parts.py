@@ -16,6 +16,8 @@ from models.domain.findings import Finding, Reason, Status
 from models.domain.leads import LeadKind
 from models.domain.nights import Night, night_of_date
 from models.domain.register import Enterprise, EnterpriseStatus, Meter, Register, RegisterRows, Site
+from monitor.desk.outbox_rows import OutboxState
+from monitor.desk.schema import OUTBOX
 from monitor.desk.store import Desk, LeadChange
 from monitor.leads import LeadPolicy, NightFinding
 
@@ -122,3 +124,10 @@ def copy_of(template: Path, target: Path) -> Path:
     target.mkdir()
     (target / "desk.sqlite").write_bytes((template / "desk.sqlite").read_bytes())
     return target
+
+
+def counts(engine: sa.Engine) -> dict[tuple[str, OutboxState], int]:
+    """How many notices each sink has in each state."""
+    query = sa.select(OUTBOX.c.sink, OUTBOX.c.state, sa.func.count()).group_by(OUTBOX.c.sink, OUTBOX.c.state)
+    with engine.begin() as connection:
+        return {(sink, OutboxState(state)): int(number) for sink, state, number in connection.execute(query)}

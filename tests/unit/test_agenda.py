@@ -149,3 +149,12 @@ def test_there_is_no_look_ahead_of_the_night_before_and_none_without_sealed_site
     assert agenda({"bureau/900": night(-2).date}).provisional(BUREAU, keys(1), at) is None
     assert agenda({"bureau/900": night(-1).date}).provisional(BUREAU, keys(), at) is None
     assert agenda().provisional(BUREAU, keys(1), at) is None
+
+
+def test_late_readings_that_wait_long_take_no_more_memory_than_their_meters() -> None:
+    one = agenda({"bureau/900": DATE})
+    for _ in range(2000):
+        one.on_readings(900, keys(0, 1, 2), ordinals(0, 0, 0))
+    (waiting,) = one._late.values()
+    assert sum(map(len, waiting)) < 1000
+    assert late(one) == [(DATE, [0, 1, 2])]

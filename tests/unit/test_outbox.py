@@ -6,6 +6,7 @@ import hashlib
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,9 +15,10 @@ import sqlalchemy as sa
 
 from models.domain.clock import SystemClock
 from monitor.desk.database import open_desk
-from monitor.desk.outbox_rows import OutboxState, abandon, claim, counts, refused, retry_refused
-from monitor.outbox import Delivered, Delivery, OutboxSender, Refused, Sink, Unavailable, backoff_s
-from tests.support.desk_parts import commit, desk_on, finding
+from monitor.desk.outbox_rows import OutboxState, abandon, claim, refused, retry_refused, waiting
+from monitor.metrics import SendResult
+from monitor.outbox import FAILING, Delivered, Delivery, OutboxSender, Refused, Sink, Unavailable, backoff_s
+from tests.support.desk_parts import commit, counts, desk_on, finding
 
 
 class FastClock(SystemClock):
@@ -238,3 +240,42 @@ def test_backoff_has_full_jitter_and_ends_at_fifteen_minutes() -> None:
         waits = [backoff_s(failures, rng) for _ in range(400)]
         assert min(waits) < 0.1 * ceiling_s
         assert 0.9 * ceiling_s < max(waits) <= ceiling_s
+
+
+def test_a_sink_that_takes_nothing_is_said_to_fail_until_it_takes_again(engine: sa.Engine) -> None:
+    broken = threading.Event()
+    broken.set()
+    results: Counter[SendResult] = Counter()
+
+    def answer(_subject: str, _call: int) -> Delivery:
+        if broken.is_set():
+            raise Unavailable("down")
+        return Delivered()
+
+    def on_attempt(sink: str, result: SendResult) -> None:
+        assert sink == "file"
+        results[result] += 1
+
+    sender = OutboxSender(engine, {"file": Recorder(answer)}, FastClock(), random.Random(1), on_attempt)
+    assert sender.failing == ()
+    sender.start()
+    try:
+        until(lambda: sender.failing == ("file",))
+        assert results[SendResult.RETRY] >= FAILING
+        assert waiting(engine)["file"][0] == 6
+        broken.clear()
+        until(lambda: waiting(engine) == {})
+        assert sender.failing == ()
+        assert results[SendResult.SENT] == 6
+    finally:
+        assert sender.stop(10_000.0)
+
+
+def test_what_waits_is_counted_with_the_age_of_the_oldest(engine: sa.Engine) -> None:
+    """A refused notice waits for a person, an abandoned one for nobody."""
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE outbox SET created_at_ms = 1000 * seq"))
+        connection.execute(sa.text("UPDATE outbox SET state = 'abandoned' WHERE seq = 1"))
+        connection.execute(sa.text("UPDATE outbox SET state = 'needs_person' WHERE seq = 2"))
+        connection.execute(sa.text("UPDATE outbox SET state = 'sent', sent_at_ms = 1 WHERE seq = 3"))
+    assert waiting(engine) == {"file": (4, 2000)}

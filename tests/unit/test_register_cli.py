@@ -202,6 +202,14 @@ def test_check_is_content_with_good_files(tmp_path: Path) -> None:
     assert "没有错误" in call("check", "--config", config).stdout
 
 
+def test_check_names_what_is_left_unprotected_on_purpose(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[mqtt]\nhost = "b.example"\ntls = "off"\n')
+    result = call("check", "--config", config)
+    assert result.exit_code == 0
+    assert "readings and password go to b.example in plaintext" in result.stdout
+
+
 def test_check_tells_the_faults_of_both_at_once(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text('[mqtt]\nport = 0\nhosst = "x"\n')

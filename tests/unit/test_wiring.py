@@ -13,7 +13,7 @@ from monitor.config.settings import Settings
 from monitor.desk.database import DeskError
 from monitor.replay import Tally
 from monitor.storage import StoreLocked
-from monitor.wiring import PROVISIONAL, open_core, software_version, versions, zone_of
+from monitor.wiring import PROVISIONAL, open_core, software_version, versions
 from tests.support.district import START_MS, District, by_hour, register, steady
 
 REGISTER = register()
@@ -71,10 +71,6 @@ def test_what_is_wrong_at_the_start_leaves_nothing_open(tmp_path: Path) -> None:
     path.write_bytes(held)
     with District(state_dir) as again:
         assert len(again.stored()) == 96
-
-
-def test_the_zone_is_that_of_the_settings() -> None:
-    assert zone_of(Settings.model_validate({"daemon": {"zone": "Asia/Urumqi"}})).key == "Asia/Urumqi"
 
 
 def test_a_new_register_judges_by_its_own_rows(tmp_path: Path) -> None:
