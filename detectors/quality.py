@@ -26,8 +26,8 @@ class Quality:
 
     Reads the night's own feature row, so what NaN and gaps do is what they do there: they lower coverage. A ratio
     change is suspected where the 5 %, 50 % and 95 % quantiles all moved by the same factor of `RATIO_STEPS`, within
-    `ratio_tolerance`, against at least three earlier nights that agreed among themselves. A silent night is
-    UNDETERMINED (`meter_silent` judges it).
+    `ratio_tolerance`, against at least three earlier nights that agreed among themselves; one more may differ, for the
+    night in which the ratio changed belongs to neither. A silent night is UNDETERMINED (`meter_silent` judges it).
     """
 
     name: ClassVar[str] = "quality"
@@ -149,8 +149,8 @@ def _ratio_steps(past: PastNights, n: int, tolerance: float) -> NDArray[np.float
         known = np.isfinite(earlier).sum(axis=1)
         row = np.arange(n)
         middle = earlier[row, np.maximum((known - 1) // 2, 0)]
-        spread = earlier[row, np.maximum(known - 1, 0)] - earlier[:, 0]
-        agreed &= (known >= _FEWEST_PAST) & (middle > 0.0) & (spread <= 2.0 * tolerance * middle)
+        agreeing = (np.abs(earlier - middle[:, None]) <= 2.0 * tolerance * middle[:, None]).sum(axis=1)
+        agreed &= (agreeing >= _FEWEST_PAST) & (agreeing >= known - 1) & (middle > 0.0)
         factors.append(values[:, -1] / np.where(agreed, middle, np.nan))
     low, high = np.min(factors, axis=0), np.max(factors, axis=0)
     step = none.copy()

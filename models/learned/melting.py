@@ -21,6 +21,8 @@ Rows = Mapping[str, NDArray[np.float32]]
 
 FIRST_PERIOD_LAG: Final = 3
 LAST_PERIOD_LAG: Final = 10
+FUNDAMENTAL_SHARE: Final = 0.6
+MULTIPLE_TOLERANCE: Final = 0.08
 LEVEL_SHARE: Final = 0.5
 """Nights whose p95 is below this share of the week's usual high level show other loads than the one in question."""
 WRONG_LEVEL: Final = 3.0
@@ -48,6 +50,7 @@ class Pooled:
     dip_depth: Floats
     dip_rim_spread: Floats
     cycle_count: Floats
+    cycle_minutes: Floats
     cycle_kwh: Floats
     cycle_kwh_spread: Floats
     cycle_minutes_spread: Floats
@@ -58,6 +61,7 @@ class Pooled:
     circle_nats: Floats
     circle_pm_kw: Floats
     q_top_slope: Floats
+    pf_high: Floats
     heat_count: Floats
     heats_a_night: Floats
     heat_minutes: Floats
@@ -73,7 +77,9 @@ class Pooled:
 class SubScores:
     """What the score is made of, (n,) each in [0, 1]; 0 where it could not be measured.
 
-    rhythm    the load repeats: a peak of the pooled autocorrelation at 45 to 150 minutes, above the trough before it
+    rhythm    the load repeats: a peak of the pooled autocorrelation at 45 to 150 minutes, above the trough before it,
+              and from dip to dip passes the time a heat takes at least; thermostats and tanks switch sooner, or lose
+              the beat as weather and demand change
     depth     the dips are deep: tapping and recharging take nearly no power
     filling   cycles fill the working hours: decoys stop now and then, a furnace heats again at once
     flat_top  full power is the same each time, most of the time, and nothing stands far above it; or the load kept
@@ -83,6 +89,8 @@ class SubScores:
     heats     the one-minute series shows heats of equal energy and period, flat inside, with short pauses
     instants  instants disagree with the means of their intervals: pauses within the quarter hour (not in the score)
     circle    Q falls as P rises in the upper half: a phase-controlled supply (not in the score)
+    motor     Q rises with P on a straight line at a power factor no furnace supply has at full power: a pump or a
+              compressor that switches (lowers the score; 0 where Q is not metered)
     """
 
     rhythm: Floats
@@ -94,6 +102,7 @@ class SubScores:
     heats: Floats
     instants: Floats
     circle: Floats
+    motor: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +110,8 @@ class MeltEvidence:
     """Scores of n meters and what they rest on; `score` (n,) in [0, 1] is the larger of the other two.
 
     `quarter_score` = rhythm x depth x filling x flat_top x (0.2 + 0.8 x the better of quantum and tempo), from quarter
-    hours; `heat_score` = the sub-score `heats`, from a one-minute series. The circle and the instants only support:
-    forging heaters have them too, so they are reasons and no part of the score.
+    hours; `heat_score` = the sub-score `heats`, from a one-minute series; both x (1 - motor). The circle and the
+    instants only support: forging heaters have them too, so they are reasons and no part of the score.
     """
 
     score: Floats
@@ -122,11 +131,13 @@ def weigh_evidence(past: Rows) -> MeltEvidence:
     pooled = pool_nights(past)
     parts = _sub_scores(pooled)
     regularity = np.maximum(parts.quantum, parts.tempo)
-    quarter_score = parts.rhythm * parts.depth * parts.filling * parts.flat_top * (0.2 + 0.8 * regularity)
+    no_motor = 1.0 - parts.motor
+    quarter_score = parts.rhythm * parts.depth * parts.filling * parts.flat_top * (0.2 + 0.8 * regularity) * no_motor
+    heat_score = parts.heats * no_motor
     return MeltEvidence(
-        score=np.maximum(quarter_score, parts.heats),
+        score=np.maximum(quarter_score, heat_score),
         quarter_score=quarter_score,
-        heat_score=parts.heats,
+        heat_score=heat_score,
         parts=parts,
         pooled=pooled,
     )
@@ -155,6 +166,7 @@ def pool_nights(past: Rows) -> Pooled:
         dip_depth=_mean(night["dip_depth"], cycles),
         dip_rim_spread=_mean(night["dip_rim_spread"], cycles),
         cycle_count=cycles.sum(axis=1),
+        cycle_minutes=_mean(night["cycle_minutes"], cycles),
         cycle_kwh=_mean(night["cycle_kwh"], cycles),
         cycle_kwh_spread=_mean(night["cycle_kwh_spread"], cycles),
         cycle_minutes_spread=_mean(night["cycle_minutes_spread"], cycles),
@@ -165,6 +177,7 @@ def pool_nights(past: Rows) -> Pooled:
         circle_nats=np.where(judged, np.nan_to_num(nats), 0.0).sum(axis=1),
         circle_pm_kw=_mean(night["circle_pm_kw"], hours),
         q_top_slope=_mean(night["q_top_slope"], hours),
+        pf_high=_mean(night["pf_high"], hours),
         heat_count=heat_count,
         heats_a_night=_ratio(heat_count, (heats > 0.0).sum(axis=1).astype(np.float64)),
         heat_minutes=_mean(night["heat_minutes_median"], heats),
@@ -182,12 +195,15 @@ def _sub_scores(week: Pooled) -> SubScores:
     repeats = np.where(np.isfinite(week.dip_rim_spread), ramp(week.dip_rim_spread, 0.09, 0.03), 1.0)
     no_peaks = ramp(week.crest, 1.38, 1.15)
     prominence = week.acf_peak - week.acf_trough
+    repeating = np.sqrt(ramp(week.acf_peak, 0.25, 0.50) * ramp(prominence, 0.60, 1.00))
+    long_enough = np.where(np.isfinite(week.cycle_minutes), ramp(week.cycle_minutes, 36.0, 44.0), 1.0)
     quantum = ramp(week.cycle_kwh_spread, 0.40, 0.12) * several
     tempo = ramp(week.cycle_minutes_spread, 0.30, 0.10) * several
     flat = np.minimum(repeats, ramp(week.top_share, 0.25, 0.45))
     clockwork = ramp(week.cycle_count, 40.0, 80.0) * np.minimum(quantum, tempo)
+    rising = np.minimum(ramp(week.q_top_slope, 0.36, 0.46), ramp(week.pf_high, 0.94, 0.90))
     return SubScores(
-        rhythm=np.sqrt(ramp(week.acf_peak, 0.10, 0.45) * ramp(prominence, 0.40, 1.00)),
+        rhythm=repeating * long_enough,
         depth=ramp(week.dip_depth, 0.12, 0.45),
         filling=ramp(week.filled, 0.22, 0.45),
         flat_top=np.maximum(flat, clockwork) * no_peaks,
@@ -204,6 +220,7 @@ def _sub_scores(week: Pooled) -> SubScores:
         * no_peaks,
         instants=ramp(week.snapshot_rms, 0.05, 0.20),
         circle=ramp(week.q_top_slope, 0.10, -0.20),
+        motor=rising * ramp(week.circle_nats, 0.0, -20.0),
     )
 
 
@@ -230,21 +247,29 @@ def _ratio(top: Floats, bottom: Floats) -> Floats:
 
 
 def _acf_peak(acf: Floats) -> tuple[Floats, Floats, Floats]:
-    """Height of the highest local maximum at 45 to 150 minutes, the trough before it, and its lag in minutes."""
-    best = np.full(acf.shape[1], -np.inf)
-    best_lag = np.full(acf.shape[1], np.nan)
-    best_trough = np.full(acf.shape[1], np.nan)
-    for lag in range(FIRST_PERIOD_LAG, LAST_PERIOD_LAG + 1):
+    """Height of the highest local maximum at 45 to 150 minutes, the trough before it, and the period in minutes.
+
+    Whole multiples of a period are maxima too, often higher ones where the quarter hour samples the period badly. The
+    period is the shortest maximum of `FUNDAMENTAL_SHARE` of the highest whose multiple the highest is.
+    """
+    lags = range(FIRST_PERIOD_LAG, LAST_PERIOD_LAG + 1)
+    heights = np.full((len(lags), acf.shape[1]), -np.inf)
+    positions = np.full(heights.shape, np.nan)
+    for i, lag in enumerate(lags):
         before, here, after = acf[lag - 2], acf[lag - 1], acf[lag]
         curvature = before - 2.0 * here + after
         bent = curvature < 0.0
         offset = np.where(bent, 0.5 * (before - after) / np.where(bent, curvature, 1.0), 0.0)
-        height = here - 0.25 * (before - after) * offset
         local = (here >= before) & (here >= after)
-        trough = np.fmin.reduce(acf[: lag - 1], axis=0)
-        better = local & (height > best)
-        best = np.where(better, height, best)
-        best_lag = np.where(better, lag + offset, best_lag)
-        best_trough = np.where(better, trough, best_trough)
+        heights[i] = np.where(local, here - 0.25 * (before - after) * offset, -np.inf)
+        positions[i] = np.where(local, lag + offset, np.nan)
+    meter = np.arange(acf.shape[1])
+    highest = heights.argmax(axis=0)
+    best, best_lag = heights[highest, meter], positions[highest, meter]
+    trough = np.fmin.accumulate(acf, axis=0)[highest + FIRST_PERIOD_LAG - 2, meter]
+    times = best_lag / positions
+    multiple = np.abs(times - np.round(times)) <= MULTIPLE_TOLERANCE * times
+    high = heights >= np.minimum(FUNDAMENTAL_SHARE * best, best)
+    fundamental = positions[(multiple & high).argmax(axis=0), meter]
     found = np.isfinite(best_lag)
-    return np.where(found, best, np.nan), np.where(found, best_trough, np.nan), 15.0 * best_lag
+    return np.where(found, best, np.nan), np.where(found, trough, np.nan), 15.0 * np.where(found, fundamental, np.nan)

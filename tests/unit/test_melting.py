@@ -96,6 +96,37 @@ def test_each_sub_score_falls_with_its_own_measurement(feature: str, value: floa
     assert after.quarter_score[0] <= before.quarter_score[0]
 
 
+@pytest.mark.parametrize("period", [52.0, 62.0, 70.0])
+def test_the_period_is_the_shortest_one_and_not_a_multiple_of_it(period: float) -> None:
+    for seed in range(4):
+        rows = week(seed=seed, melt_min=period - 14.0, gap_min=14.0)
+        assert pool_nights(rows).period_min[0] == pytest.approx(period, rel=0.1)
+
+
+def test_cycles_shorter_than_a_heat_are_no_rhythm() -> None:
+    rows = week()
+    rows["cycle_minutes"][:] = 35.0
+    assert weigh_evidence(rows).parts.rhythm[0] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("slope", "power_factor", "nats", "cleared"),
+    [
+        (0.57, 0.87, -10.0, True),
+        (0.29, 0.96, -10.0, False),
+        (-0.40, 0.93, 10.0, False),
+        (0.57, 0.87, 10.0, False),
+        (np.nan, np.nan, np.nan, False),
+    ],
+)
+def test_only_the_reactive_power_of_a_motor_clears_a_rhythm(
+    slope: float, power_factor: float, nats: float, cleared: bool
+) -> None:
+    rows = week()
+    rows["q_top_slope"][:], rows["pf_high"][:], rows["circle_nats"][:] = slope, power_factor, nats
+    assert (weigh_evidence(rows).score[0] < 0.05) == cleared
+
+
 @given(st.floats(-2.0, 2.0), st.floats(-1.0, 1.0), st.floats(0.01, 1.0))
 def test_ramp_rises_or_falls_between_zero_and_one(value: float, low: float, width: float) -> None:
     rising = float(ramp(np.array([value]), low, low + width)[0])

@@ -90,6 +90,19 @@ def test_a_changed_ratio_moves_every_quantile_alike(factor: float) -> None:
     assert judgement.findings[0].measures["ratio_step"] == pytest.approx(factor, rel=0.05)
 
 
+def test_a_ratio_changed_in_the_middle_of_a_night_is_told_on_the_next() -> None:
+    power = sound()
+    power[-SLOTS - SLOTS // 2 :] *= 10.0
+    assert codes(last(windows_of(power))) == {"ratio"}
+
+
+def test_nights_that_differ_among_themselves_tell_no_ratio() -> None:
+    power = sound()
+    power[: 2 * SLOTS] *= 3.0
+    power[-SLOTS:] *= 10.0
+    assert "ratio" not in codes(last(windows_of(power)))
+
+
 def test_twice_the_work_on_the_same_standby_is_no_changed_ratio() -> None:
     power = sound()
     power[-SLOTS:] = np.where(power[-SLOTS:] > 100.0, 2.0 * power[-SLOTS:], power[-SLOTS:])
