@@ -97,9 +97,9 @@ def _energy(at: Mapping[str, float]) -> list[Reason]:
             "heat_kwh",
             kwh,
             "kWh",
-            f"每个周期用电约 {kwh:.0f} kWh{zh_spread}，按 600 kWh/t 折合 {tonnes:.2f} t"
+            f"每个周期整表用电约 {kwh:.0f} kWh{zh_spread}，按 600 kWh/t 折合 {tonnes:.2f} t"
             f"（550-680 kWh/t：{least:.2f}-{most:.2f} t）",
-            f"about {kwh:.0f} kWh per cycle{en_spread}; at 600 kWh/t {tonnes:.2f} t "
+            f"about {kwh:.0f} kWh per cycle of the whole meter{en_spread}; at 600 kWh/t {tonnes:.2f} t "
             f"({least:.2f}-{most:.2f} t at 680-550)",
         )
     ]
@@ -195,10 +195,13 @@ def _decoy(at: Mapping[str, float]) -> list[Reason]:
         )
         return [_reason("decoy", spread, "%", zh, en)]
     if at["dip_depth"] > 0.5 and np.isfinite(period):
-        zh = f"最易混淆的负荷：电弧炉；其功率起伏大，而此处周期稳定在约 {period:.0f} 分钟；需现场核实"
+        zh = (
+            f"最易混淆的负荷：单台启停的大功率设备（水泵、压缩机、温控电炉）；其周期随水位、温度变化，"
+            f"而此处周期稳定在约 {period:.0f} 分钟；需现场核实"
+        )
         en = (
-            f"nearest other load: arc furnace. Its power is erratic; here the period holds at {period:.0f} min; "
-            "to be checked on site"
+            "nearest other load: one large machine that switches on and off (pump, compressor, thermostat). Its cycle "
+            f"follows level or temperature; here the period holds at {period:.0f} min; to be checked on site"
         )
         return [_reason("decoy", period, "min", zh, en)]
     if not np.isfinite(peak):

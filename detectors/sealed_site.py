@@ -22,12 +22,13 @@ _STATUS_EN = {EnterpriseStatus.CLOSED: "closed", EnterpriseStatus.POWER_CUT: "po
 class SealedSite:
     """SUSPECT when a closed or power-cut site draws more than standby for `sustained_min` minutes in all.
 
-    The threshold is `standby_times` the meter's own standby (the lowest nightly median of the past nights), at least
-    `floor_kw`, at most `contract_share` of the contract (or `cap_kw` where none is known): a plant that runs every
-    night does not become its own standby. Only stretches of at least two slots count, so that a single spike does not;
-    the judged series is the interval mean (registers before reported means before instants). Gaps count as nothing;
-    below `least_coverage` of the night a quiet meter is UNDETERMINED, a loud one still SUSPECT. One night is enough.
-    Score: half from the time above, half from how far above.
+    The threshold is `standby_times` the meter's own standby (the lowest nightly median of the past nights). It is at
+    least `floor_kw`, or `floor_share` of the contract up to `cap_kw`: lighting and guards of a large plant draw more.
+    It is at most `contract_share` of the contract and `most_kw`, or `cap_kw` where no contract is known: a plant that
+    runs every night does not become its own standby. Only stretches of at least two slots count, so that a single
+    spike does not; the judged series is the interval mean (registers before reported means before instants). Gaps
+    count as nothing; below `least_coverage` of the night a quiet meter is UNDETERMINED, a loud one still SUSPECT. One
+    night is enough. Score: half from the time above, half from how far above.
     """
 
     name: ClassVar[str] = "sealed_site"
@@ -35,8 +36,10 @@ class SealedSite:
 
     standby_times: float = 3.0
     floor_kw: float = 5.0
+    floor_share: float = 0.02
     cap_kw: float = 30.0
     contract_share: float = 0.05
+    most_kw: float = 100.0
     sustained_min: float = 30.0
     least_kwh: float = 10.0
     least_coverage: float = 0.5
@@ -86,9 +89,12 @@ class SealedSite:
         if medians is not None and medians.shape[1]:
             standby_kw = float(np.fmin.reduce(medians[i].astype(np.float64)))
         contract_kva = meter.contract_kva if meter is not None else None
-        cap_kw = self.cap_kw if contract_kva is None else max(2.0 * self.floor_kw, self.contract_share * contract_kva)
         own_kw = self.standby_times * standby_kw if np.isfinite(standby_kw) else 0.0
-        return min(max(own_kw, self.floor_kw), cap_kw)
+        if contract_kva is None:
+            return min(max(own_kw, self.floor_kw), self.cap_kw)
+        least_kw = max(self.floor_kw, min(self.floor_share * contract_kva, self.cap_kw))
+        ceiling_kw = min(max(2.0 * self.floor_kw, self.contract_share * contract_kva), self.most_kw)
+        return min(max(own_kw, least_kw), max(ceiling_kw, least_kw))
 
     def _finding(
         self, window: Window, meter: str, score: float, enterprise: Enterprise, measured: _Measured

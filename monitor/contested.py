@@ -50,5 +50,4 @@ class Cell:
             outcome = self.settle(channel)
             flags |= SlotFlag.CONFLICT if math.isnan(outcome.value) else SlotFlag(0)
             flags |= SlotFlag.REVISED if outcome.rev > 0 else SlotFlag(0)
-            flags |= SlotFlag.OFF_TICK if outcome.offset_ms != 0 else SlotFlag(0)
         return flags

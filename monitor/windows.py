@@ -21,6 +21,8 @@ from models.domain.windows import SlotFlag, Window
 from monitor.contested import Cell, Stamp
 
 REGISTER_QUANTUM_KWH: Final = 0.01
+OFF_TICK_SHARE: Final = 0.05
+"""Share of the interval that a stamp may lie beside its tick without being marked: 45 s of a quarter hour."""
 _MISSING: Final = np.iinfo(np.int32).min
 _NEVER: Final = -(1 << 40)
 _ROWS_AT_FIRST: Final = 256
@@ -301,7 +303,7 @@ class Ring:
             outcome[index[stored]] = Outcome.STORED
         mark = np.uint8(SlotFlag.HAS_DATA)
         self._flags[r[reported], column[reported]] |= mark
-        beside = reported & (off != 0)
+        beside = reported & self._beside(off)
         self._flags[r[beside], column[beside]] |= np.uint8(SlotFlag.OFF_TICK)
 
     def _fill(
@@ -332,8 +334,14 @@ class Ring:
                 self._write(name, r[present], column[present], value[present], off[present])
             fresh[name][index] = present
         outcome[index[reported]] = Outcome.STORED
-        marks = np.where(off == 0, np.uint8(SlotFlag.HAS_DATA), np.uint8(SlotFlag.HAS_DATA | SlotFlag.OFF_TICK))
+        on_tick, off_tick = np.uint8(SlotFlag.HAS_DATA), np.uint8(SlotFlag.HAS_DATA | SlotFlag.OFF_TICK)
+        marks = np.where(self._beside(off), off_tick, on_tick)
         self._flags[r[reported], column[reported]] = marks[reported]
+
+    def _beside(self, offset: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Stamps further from their tick than a clock that is set."""
+        result: NDArray[np.bool_] = np.abs(offset) > OFF_TICK_SHARE * self._step_ms
+        return result
 
     def _compare(
         self,

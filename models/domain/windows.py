@@ -16,7 +16,7 @@ class SlotFlag(IntFlag):
     """What is known of one slot of one meter; held in a uint8 array.
 
     CONFLICT: two different values for one stamp, the slot is NaN. REVISED: the value is an authorised revision.
-    OFF_TICK: the value was stamped beside the tick. HAS_DATA: something was reported. CONTESTED: more than one reading
+    OFF_TICK: stamped well beside the tick. HAS_DATA: something was reported. CONTESTED: more than one reading
     fell into the slot; the window keeps them all to settle it the same way in any order.
     """
 

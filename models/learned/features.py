@@ -67,7 +67,7 @@ _PLAIN: Final = (
     FeatureSpec("valley_share", "1", "share of the night's energy drawn in valley tariff hours"),
     FeatureSpec("jitter", "1", "mean absolute step from slot to slot over p95"),
     FeatureSpec("conflict_share", "1", "share of slots whose reported values contradict each other"),
-    FeatureSpec("off_tick_share", "1", "share of slots stamped off the clock's grid"),
+    FeatureSpec("off_tick_share", "1", "share of slots stamped well beside the clock's ticks"),
     FeatureSpec("reset_count", "1", "times a register fell: a reset, or a rollover"),
     FeatureSpec("spike_count", "1", "instants more than three times above both neighbours and the night's p95"),
     FeatureSpec("stuck_hours", "h", "longest run of an unchanged, nonzero instant power; 0 below one hour"),
