@@ -46,6 +46,7 @@ _FULL_POLL_S: Final = 0.01
 _PUBACK: Final = struct.Struct(">HH")
 _PUBACK_HEAD: Final = 0x4002
 _GOODBYE_S: Final = 1.0
+_PAUSE_S: Final = 0.5
 _NO_TOPIC: Final = b"\xff"
 """Stands for a topic that is not UTF-8: it cannot be routed."""
 
@@ -96,6 +97,7 @@ class MqttSource:
         self._wake_w.settimeout(0)
         self._stopping = threading.Event()
         self._paused = False
+        self._pause_seen = threading.Event()
         self._overloaded = False
         self._backoff = Backoff()
         self._thread: threading.Thread | None = None
@@ -114,9 +116,14 @@ class MqttSource:
         self._thread.start()
 
     def pause(self) -> None:
-        """Take no more messages but stay connected, so that what was taken can still be acknowledged (rule C4)."""
+        """Take no more messages but stay connected, so that what was taken can still be acknowledged (rule C4).
+
+        Returns once the network thread has seen it, or after half a second.
+        """
         self._paused = True
         self._wake()
+        if self.alive:
+            self._pause_seen.wait(_PAUSE_S)
 
     def stop(self, timeout_s: float) -> None:
         """Send the last acknowledgements and DISCONNECT; the session, its subscriptions and its queue stay."""
@@ -207,6 +214,7 @@ class MqttSource:
         """Wait for the back-off to pass, and for the queue to drain where it was full; False when stopping."""
         while not self._stopping.is_set():
             self.last_progress_s = self._clock.monotonic_s()
+            self._note_pause()
             self._overloaded = self._overloaded and not self._queue.below_low_water()
             left_s = self._backoff.hold_until_s - self.last_progress_s
             if left_s <= 0 and not self._overloaded and not self._paused:
@@ -221,6 +229,7 @@ class MqttSource:
         next_misc_s = 0.0
         while (sock := client.socket()) is not None:
             now_s = self.last_progress_s = self._clock.monotonic_s()
+            self._note_pause()
             if self._stopping.is_set():
                 self._hang_up()
                 return
@@ -236,6 +245,10 @@ class MqttSource:
                 client.loop_misc()
                 continue
             self._turn(sock, reading=has_room and not self._paused)
+
+    def _note_pause(self) -> None:
+        if self._paused:
+            self._pause_seen.set()
 
     def _turn(self, sock: Any, *, reading: bool) -> None:
         """Wait for something to do on the socket, and do it."""
