@@ -10,6 +10,7 @@ import typer
 
 from models.domain.leads import LeadKind, LeadState
 from monitor.cli.chinese_lines import chinese_lines
+from monitor.cli.opening import access_to
 from monitor.supervise import ExitCode
 
 app = typer.Typer(help="线索 Leads: list them, or show one with its evidence.", no_args_is_help=True)
@@ -49,7 +50,7 @@ def list_command(
     """Leads, the latest night first."""
     filters = {"kind": kind, "state": lead_state, "site": site, "month": month}
     given = {name: str(value) for name, value in filters.items() if value is not None}
-    leads = _access(state_dir).leads(**given, limit=limit)
+    leads = access_to(state_dir).leads(**given, limit=limit)
     if as_json:
         typer.echo(json.dumps(leads, ensure_ascii=False, indent=2))
         return
@@ -63,7 +64,7 @@ def show_command(
     as_json: AsJson = False,  # noqa: FBT002 - a command-line switch
 ) -> None:
     """One lead: what was seen, what to check, the evidence and the trail."""
-    lead = _access(state_dir).lead(lead_id)
+    lead = access_to(state_dir).lead(lead_id)
     if lead is None:
         typer.echo(f"没有线索 {lead_id}。No lead {lead_id}: see `gridwarden leads list`.", err=True)
         raise typer.Exit(ExitCode.NO_INPUT)
@@ -71,19 +72,6 @@ def show_command(
         typer.echo(json.dumps(lead, ensure_ascii=False, indent=2))
         return
     _print_lead(lead)
-
-
-def _access(state_dir: Path) -> Any:
-    from monitor.cli.access import open_access
-
-    if not state_dir.is_dir():
-        typer.echo(f"没有状态目录 {state_dir}。No state directory {state_dir}: give it with --state.", err=True)
-        raise typer.Exit(ExitCode.NO_INPUT)
-    try:
-        return open_access(state_dir)
-    except FileNotFoundError as error:
-        typer.echo(f"{state_dir} 里还没有数据。Nothing recorded in {state_dir} yet: {error}", err=True)
-        raise typer.Exit(ExitCode.NO_INPUT) from None
 
 
 def _print_table(leads: list[dict[str, Any]]) -> None:

@@ -12,6 +12,7 @@ from monitor.supervise import ExitCode
 
 if TYPE_CHECKING:
     from models.domain.register import Register
+    from monitor.cli.access import Access
     from monitor.config.settings import Settings
 
 SHOWN_FAULTS = 20
@@ -56,3 +57,15 @@ def register_in_force(settings: Settings) -> Register:
         )
     version, rows = latest
     return Register(rows, zone, version)
+
+
+def access_to(state_dir: Path) -> Access:
+    """What is recorded in a state directory, whether a daemon runs there or not; leaves with 66 where nothing is."""
+    from monitor.cli.access import open_access
+
+    if not state_dir.is_dir():
+        stop(f"没有状态目录 {state_dir}。No state directory {state_dir}: give it with --state.", ExitCode.NO_INPUT)
+    try:
+        return open_access(state_dir)
+    except FileNotFoundError as error:
+        stop(f"{state_dir} 里还没有数据。Nothing recorded in {state_dir} yet: {error}", ExitCode.NO_INPUT)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from models.domain.readings import RejectReason
+from monitor.cli.opening import access_to
 from monitor.supervise import ExitCode
 
 app = typer.Typer(
@@ -32,7 +33,7 @@ def list_command(
     as_json: AsJson = False,  # noqa: FBT002 - a command-line switch
 ) -> None:
     """Refusals, the newest first."""
-    entries = _access(state_dir).quarantine(publisher=publisher, reason=reason, limit=limit, offset=offset)
+    entries = access_to(state_dir).quarantine(publisher=publisher, reason=reason, limit=limit, offset=offset)
     if as_json:
         typer.echo(json.dumps(list(entries), indent=2))
         return
@@ -46,7 +47,7 @@ def show_command(
     as_json: AsJson = False,  # noqa: FBT002 - a command-line switch
 ) -> None:
     """One refusal: the message as it came, what was wrong, what to do."""
-    entry = _access(state_dir).quarantined(entry_id)
+    entry = access_to(state_dir).quarantined(entry_id)
     if entry is None:
         typer.echo(f"没有隔离记录 {entry_id}。No entry {entry_id}: see `gridwarden quarantine list`.", err=True)
         raise typer.Exit(ExitCode.NO_INPUT)
@@ -59,19 +60,6 @@ def show_command(
 def printable(text: str) -> str:
     """Untrusted text for a terminal: control, bidirectional and other unprintable characters as escapes."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
-
-
-def _access(state_dir: Path) -> Any:
-    from monitor.cli.access import open_access
-
-    if not state_dir.is_dir():
-        typer.echo(f"没有状态目录 {state_dir}。No state directory {state_dir}: give it with --state.", err=True)
-        raise typer.Exit(ExitCode.NO_INPUT)
-    try:
-        return open_access(state_dir)
-    except FileNotFoundError as error:
-        typer.echo(f"{state_dir} 里还没有数据。Nothing recorded in {state_dir} yet: {error}", err=True)
-        raise typer.Exit(ExitCode.NO_INPUT) from None
 
 
 def _print_table(entries: list[dict[str, Any]]) -> None:
