@@ -11,29 +11,28 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 
-from connectors.leadfile import LeadFile
-from connectors.leadtopic import LeadTopic
 from connectors.mqtt import MqttSource
-from connectors.sink import Sink
-from connectors.webhook import Webhook
 from models.domain.clock import Clock
 from models.domain.readings import RawMessage
 from models.domain.register import Register
 from monitor.admission import Admitted
+from monitor.chores import Chore, Chores
+from monitor.command_table import COMMANDS
+from monitor.commands import Commands
 from monitor.config.parts import mqtt_connection
-from monitor.config.secret_files import read_secret
 from monitor.config.settings import Settings, exposures
 from monitor.desk.store import LeadChange
 from monitor.intake import IntakeQueue
 from monitor.link import LinkWatch
 from monitor.lookout import MAX_THREAD_AGE_S, Lookout
-from monitor.metrics import Metrics, SendResult, SinkName
+from monitor.metrics import Metrics, SendResult
 from monitor.observer import MetricsObserver, publishers_ahead
 from monitor.ops.http import ops_app
 from monitor.ops.local_api import local_app
 from monitor.ops.local_socket import bind_local_socket
 from monitor.ops.serving import OpsServer, bind_tcp
 from monitor.outbox import OutboxSender
+from monitor.outlets import PUBLISH_TIMEOUT_S, build_sinks, sink_names
 from monitor.pipeline import Pipeline
 from monitor.roster import Roster
 from monitor.storage import StoreFull, drop_ballast, keep_ballast
@@ -46,8 +45,6 @@ log = logging.getLogger(__name__)
 
 IDLE_WAIT_S: Final = 0.1
 STORE_PROBE_S: Final = 1.0
-_PUBLISH_TIMEOUT_S: Final = 5.0
-_DAY_MS: Final = 86_400_000
 
 
 class DaemonObserver(MetricsObserver):
@@ -102,9 +99,9 @@ class Daemon:
         self.ops_port = 0
         self._simulated = simulated
         self._each_turn = each_turn
-        self._ticked_s = clock.monotonic_s()
         self._told_s = clock.monotonic_s()
-        self._sealed_day = 0
+        self.commands = Commands(COMMANDS)
+        self._chores = Chores(self._wanted_chores(), clock)
 
     def take(self, wait_s: float) -> list[RawMessage]:
         """The next commit group from the queue (the pipeline's source)."""
@@ -128,14 +125,15 @@ class Daemon:
             source=self,
             observer=self.observer,
             clock=self.clock,
-            sinks=self._sink_names(),
+            sinks=sink_names(settings),
         ) as core:
             supervisor.advance(State.CATCH_UP)
             keep_ballast(settings.daemon.state_dir)
             for exposure in exposures(settings):
                 log.warning("%s", exposure)
             ops = self._ops_server()
-            sender = OutboxSender(core.engine, self._sinks(), self.clock, random.Random(), self._count_attempt)  # noqa: S311  # jitter
+            sinks = build_sinks(settings, self._publish)
+            sender = OutboxSender(core.engine, sinks, self.clock, random.Random(), self._count_attempt)  # noqa: S311  # jitter
             self.observer.outbox = sender
             self.observer.roster = core.pipeline.roster
             ops.start()
@@ -150,7 +148,7 @@ class Daemon:
                 mqtt=self.mqtt,
                 sender=sender,
                 engine=core.engine,
-                sinks=self._sink_names(),
+                sinks=sink_names(settings),
                 time_watch=None if self._simulated else self.observer.time_watch,
             ).start()
             supervisor.advance(State.RUN)
@@ -184,8 +182,8 @@ class Daemon:
             busy = timely and pipeline.judge_once()
             pipeline.intake_once(0.0 if busy else IDLE_WAIT_S)
             if timely:
-                self._tick_when_due(pipeline)
-                self._seal_daily(core)
+                self._chores.turn(core)
+            self.commands.serve(core)
             self.supervisor.recover(State.DEGRADED_STORE)
         except StoreFull as error:
             drop_ballast(self.settings.daemon.state_dir)
@@ -199,18 +197,16 @@ class Daemon:
         if self._each_turn is not None:
             self._each_turn(pipeline, self.observer)
 
-    def _tick_when_due(self, pipeline: Pipeline) -> None:
-        if not self._simulated and self.clock.monotonic_s() - self._ticked_s >= self.settings.time.tick_s:
-            pipeline.tick()
-            self._ticked_s = self.clock.monotonic_s()
+    def _wanted_chores(self) -> list[Chore]:
+        seal = Chore("seal", None, self._seal_next)
+        tick = Chore("tick", self.settings.time.tick_s, _tick)
+        return [seal] if self._simulated else [tick, seal]
 
-    def _seal_daily(self, core: Core) -> None:
-        """Days that are old enough become Parquet: a slice a turn, once a day of the wall clock and after the start."""
-        day = self.clock.wall_ms() // _DAY_MS
-        if day == self._sealed_day or core.pipeline.applier.n_waiting:
-            return
-        if core.history.seal_next(self.clock.wall_ms(), self.settings.history.seal_after_days) == 0:
-            self._sealed_day = day
+    def _seal_next(self, core: Core) -> bool:
+        """Days that are old enough become Parquet, a slice a turn."""
+        if core.pipeline.applier.n_waiting:
+            return True
+        return core.history.seal_next(self.clock.wall_ms(), self.settings.history.seal_after_days) > 0
 
     def _drain(self, core: Core, ops: OpsServer, sender: OutboxSender) -> None:
         """Commit what was taken, acknowledge, DISCONNECT; the broker keeps the rest of the session (rule C4)."""
@@ -241,7 +237,7 @@ class Daemon:
         return OpsServer(
             [
                 (ops_app(self.metrics.registry, lambda: supervisor.state, self.unready), bound),
-                (local_app(rows), bind_local_socket(self.settings.daemon.state_dir)),
+                (local_app(rows, self.commands), bind_local_socket(self.settings.daemon.state_dir)),
             ],
             on_progress=lambda: supervisor.progress(ThreadName.OPS),
         )
@@ -264,28 +260,10 @@ class Daemon:
             "threads": self.supervisor.ages_s(),
         }
 
-    def _sink_names(self) -> list[str]:
-        sinks = self.settings.sinks
-        wanted = {
-            SinkName.WEBHOOK: sinks.webhook is not None,
-            SinkName.MQTT: sinks.mqtt_leads,
-            SinkName.FILE: sinks.file is not None,
-        }
-        return [name.value for name, is_wanted in wanted.items() if is_wanted]
+    def _publish(self, topic: str, body: bytes) -> bool:
+        return self.mqtt.publish(topic, body, timeout_s=PUBLISH_TIMEOUT_S)
 
-    def _sinks(self) -> dict[str, Sink]:
-        settings = self.settings
-        made: dict[str, Sink] = {}
-        webhook = settings.sinks.webhook
-        if webhook is not None:
-            made[SinkName.WEBHOOK] = Webhook(
-                webhook.url, secret=read_secret(webhook.secret_file), key_id=webhook.key_id, allow=webhook.allow
-            )
-        if settings.sinks.mqtt_leads:
-            made[SinkName.MQTT] = LeadTopic(
-                lambda topic, body: self.mqtt.publish(topic, body, timeout_s=_PUBLISH_TIMEOUT_S),
-                settings.daemon.district,
-            )
-        if settings.sinks.file is not None:
-            made[SinkName.FILE] = LeadFile(settings.sinks.file)
-        return made
+
+def _tick(core: Core) -> bool:
+    core.pipeline.tick()
+    return False

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote
 
+from monitor.commands import CommandRefused
 from monitor.ops.local_socket import SOCKET_NAME, socket_address
 from monitor.storage import holder_pid
 from monitor.stored_rows import StoredRows
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 _TIMEOUT_S: Final = 10.0
+_COMMAND_TIMEOUT_S: Final = 90.0
 
 
 class AccessError(RuntimeError):
@@ -87,6 +89,17 @@ class SocketAccess:
     def quarantined(self, entry_id: int) -> Row | None:
         return self._get(f"/v1/quarantine/{int(entry_id)}")
 
+    def command(self, name: str, arguments: dict[str, Any]) -> Row:
+        """Have the daemon carry out a command. Raises CommandRefused, or AccessError where it cannot come to it."""
+        with self._client(_COMMAND_TIMEOUT_S) as client:
+            reply = client.post(f"/v1/commands/{_segment(name)}", json=arguments)
+        if reply.status_code == 409:
+            raise CommandRefused(str(reply.json()["error"]))
+        if reply.status_code != 200:
+            raise AccessError(f"the daemon answered {reply.status_code} to {name}: {reply.text[:500]}")
+        body: Row = reply.json()
+        return body
+
     def _items(self, path: str, filters: dict[str, Any]) -> list[Row]:
         found = self._get(path, {name: str(value) for name, value in filters.items() if value is not None})
         items: list[Row] = found["items"] if found is not None else []
@@ -103,13 +116,13 @@ class SocketAccess:
         return body
 
     @contextlib.contextmanager
-    def _client(self) -> Iterator[httpx.Client]:
+    def _client(self, timeout_s: float = _TIMEOUT_S) -> Iterator[httpx.Client]:
         import httpx
 
         with (
             socket_address(self._state_dir) as address,
             httpx.Client(
-                transport=httpx.HTTPTransport(uds=address), base_url="http://gridwarden", timeout=_TIMEOUT_S
+                transport=httpx.HTTPTransport(uds=address), base_url="http://gridwarden", timeout=timeout_s
             ) as client,
         ):
             yield client

@@ -66,6 +66,7 @@ _add_commands()
 def exit_code_of(error: Exception) -> ExitCode | None:
     """The exit code of a fault whose message is all a user needs; None: a fault of ours, shown with its traceback."""
     from monitor.cli.access import AccessError
+    from monitor.commands import CommandRefused
     from monitor.config.secret_files import SecretFileError
     from monitor.desk.database import DeskError, SchemaTooNew
     from monitor.storage import StoreError, StoreLocked, StoreNewer
@@ -79,6 +80,8 @@ def exit_code_of(error: Exception) -> ExitCode | None:
             return ExitCode.IO
         case AccessError():
             return ExitCode.UNAVAILABLE
+        case CommandRefused():
+            return ExitCode.DATA
         case _:
             return None
 

@@ -1,6 +1,7 @@
 """The local API: what the command line asks a running daemon, over a Unix socket that only its owner may open.
 
-Reading only: nothing here changes anything. The socket lies in the state directory, mode 0600.
+Questions are answered from read-only connections; what changes something is a command, carried out by the core thread.
+The socket lies in the state directory, mode 0600.
 """
 
 from __future__ import annotations
@@ -8,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Protocol
 
-from fastapi import FastAPI, Query
+from fastapi import Body, FastAPI, Query
 from fastapi.responses import JSONResponse
 
 from models.domain.leads import LeadKind, LeadState
 from models.domain.readings import RejectReason
+from monitor.commands import CommandBusy, CommandRefused, Commands, CommandUnknown
 from monitor.ops.http import HEADERS, bare_app
 
 PAGE_LIMIT: Final = 1000
+COMMAND_TIMEOUT_S: Final = 60.0
 
 Page = Annotated[int, Query(ge=1, le=PAGE_LIMIT)]
 Offset = Annotated[int, Query(ge=0, le=100_000)]
@@ -52,7 +55,7 @@ class LocalData(Protocol):
         """One entry with its raw bytes."""
 
 
-def local_app(data: LocalData) -> FastAPI:
+def local_app(data: LocalData, commands: Commands) -> FastAPI:
     """The application served on the socket."""
     app = bare_app()
 
@@ -89,6 +92,17 @@ def local_app(data: LocalData) -> FastAPI:
     @app.get("/v1/quarantine/{entry_id}")
     def _quarantined(entry_id: int) -> JSONResponse:
         return _one(data.quarantined(entry_id))
+
+    @app.post("/v1/commands/{name}")
+    def _command(name: str, arguments: Annotated[dict[str, Any], Body()]) -> JSONResponse:
+        try:
+            return JSONResponse(commands.ask(name, arguments, timeout_s=COMMAND_TIMEOUT_S), headers=HEADERS)
+        except CommandUnknown as error:
+            return JSONResponse({"error": str(error)}, status_code=404, headers=HEADERS)
+        except CommandRefused as error:
+            return JSONResponse({"error": str(error)}, status_code=409, headers=HEADERS)
+        except CommandBusy as error:
+            return JSONResponse({"error": str(error), "began": error.began}, status_code=503, headers=HEADERS)
 
     return app
 

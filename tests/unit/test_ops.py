@@ -18,6 +18,7 @@ from models.domain.clock import ManualClock
 from models.domain.leads import LeadKind
 from models.domain.readings import RawMessage, Rejection, RejectReason
 from monitor.cli.access import AccessError, SocketAccess, open_access
+from monitor.commands import Commands
 from monitor.journal.journal import Journal
 from monitor.metrics import Metrics
 from monitor.ops.http import ops_app
@@ -42,7 +43,10 @@ def serving(state_dir: Path, supervisor: Supervisor, data: Any = None) -> Iterat
     local = bind_local_socket(state_dir)
     data = data if data is not None else StoredRows(state_dir, lambda: {"state": supervisor.state.value})
     server = OpsServer(
-        [(ops_app(metrics.registry, lambda: supervisor.state, supervisor.unready), tcp), (local_app(data), local)]
+        [
+            (ops_app(metrics.registry, lambda: supervisor.state, supervisor.unready), tcp),
+            (local_app(data, Commands({})), local),
+        ]
     )
     server.start()
     try:
