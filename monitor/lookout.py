@@ -18,6 +18,7 @@ from monitor.metrics import Metrics, SecurityEvent
 from monitor.outbox import OutboxSender
 from monitor.storage import StoreError, StoreFull
 from monitor.supervise import DRAIN_LIMIT_S, ExitCode, State, Supervisor, ThreadName
+from monitor.systemd import ServiceManager
 from monitor.timewatch import TimeWatch
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Lookout:
     engine: sa.Engine
     sinks: Sequence[str]
     time_watch: TimeWatch | None
+    service: ServiceManager
 
     def start(self) -> threading.Thread:
         """Watch the calling thread as the core's, and the others; the thread ends when the daemon is to stop."""
@@ -62,6 +64,7 @@ class Lookout:
         self._look_at_sinks()
         self.metrics.queue_messages.set(len(self.queue))
         self.metrics.queue_bytes.set(self.queue.bytes_held)
+        self._tell_service_manager()
 
     def _run(self) -> None:
         try:
@@ -114,6 +117,13 @@ class Lookout:
             number, since_ms = unsent.get(name, (0, now_ms))
             self.metrics.outbox_pending.labels(sink=name).set(number)
             self.metrics.outbox_age_seconds.labels(sink=name).set(max(0.0, (now_ms - since_ms) / 1000.0))
+
+    def _tell_service_manager(self) -> None:
+        """Feed the watchdog only while every thread has moved within half of its patience (rule C6)."""
+        supervisor, patience_s = self.supervisor, self.service.watchdog_s
+        self.service.status("; ".join((supervisor.state.value, *supervisor.unready())))
+        if patience_s is not None and max(supervisor.ages_s().values(), default=0.0) <= patience_s / 2:
+            self.service.alive()
 
     def _oldest_waiting_s(self) -> float:
         """How long the core thread has left messages waiting, in seconds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -27,10 +28,12 @@ def run(
     from monitor.logs import configure_logging
     from monitor.storage import StoreDamaged, StoreError, StoreLocked, StoreNewer
     from monitor.supervise import InvariantBrokenError
+    from monitor.systemd import ServiceManager
 
+    service = ServiceManager.from_environment(os.environ)
     settings = load_settings(config)
     configure_logging(settings.log)
-    daemon = Daemon(settings, register_in_force(settings), SystemClock())
+    daemon = Daemon(settings, register_in_force(settings), SystemClock(), service=service)
     daemon.supervisor.catch_signals()
     try:
         code = daemon.run()

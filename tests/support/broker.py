@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -11,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-import pytest
+from tests.support.programs import needed_program
 
 REFERENCE = (
     "allow_anonymous true",
@@ -20,17 +19,6 @@ REFERENCE = (
     "max_packet_size 1048576",
 )
 """What the reference broker configuration says about queues, without its access control."""
-
-
-def mosquitto_binary() -> str:
-    """Path of mosquitto; skips the test when there is none, or fails it where GRIDWARDEN_NO_SKIP=1."""
-    found = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-    if found is None:
-        message = "mosquitto is not installed (Debian package: mosquitto)"
-        if os.environ.get("GRIDWARDEN_NO_SKIP") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
 
 
 def free_port() -> int:
@@ -47,7 +35,7 @@ class Broker:
     """
 
     def __init__(self, folder: Path, lines: Sequence[str] = REFERENCE, *, persistent: bool = False) -> None:
-        self._binary = mosquitto_binary()
+        self._binary = needed_program("mosquitto", "mosquitto")
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.support.programs import needed_program
 
 
 class Certificates:
     """Makes the files in `folder` with openssl; skips the test when there is none, or fails by GRIDWARDEN_NO_SKIP."""
 
     def __init__(self, folder: Path) -> None:
-        binary = shutil.which("openssl")
-        if binary is None:
-            message = "openssl is not installed (Debian package: openssl)"
-            if os.environ.get("GRIDWARDEN_NO_SKIP") == "1":
-                pytest.fail(message)
-            pytest.skip(message)
-        self._openssl = binary
+        self._openssl = needed_program("openssl", "openssl")
         self._folder = folder
         folder.mkdir(parents=True)
         self.ca, self._ca_key = folder / "ca.pem", folder / "ca.key"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
+import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +23,8 @@ from monitor.link import LinkWatch
 from monitor.lookout import Lookout
 from monitor.metrics import Metrics
 from monitor.outbox import Delivered, Delivery, OutboxSender
-from monitor.supervise import ExitCode, State, Supervisor
+from monitor.supervise import ExitCode, State, Supervisor, ThreadName
+from monitor.systemd import ServiceManager
 from monitor.timewatch import TimeWatch
 from tests.support.broker import free_port
 from tests.support.daemon_process import until
@@ -72,7 +76,11 @@ def post(tmp_path: Path) -> Iterator[Post]:
     engine = open_desk(tmp_path)
     sender = OutboxSender(engine, {"file": receiver}, HurriedClock(), random.Random(1))
     watch = TimeWatch(clock)
-    yield Post(Lookout(supervisor, metrics, clock, queue, mqtt, sender, engine, ["file"], watch), receiver, watch)
+    yield Post(
+        Lookout(supervisor, metrics, clock, queue, mqtt, sender, engine, ["file"], watch, ServiceManager(None)),
+        receiver,
+        watch,
+    )
     assert sender.stop(10_000.0)
     mqtt.stop(1.0)
     engine.dispose()
@@ -123,3 +131,29 @@ def test_a_fault_of_the_look_itself_ends_the_process(post: Post, monkeypatch: py
     monkeypatch.setattr(post.supervisor, "leave_after", lambda _seconds, code: left.append(code))
     post.lookout.start().join(5.0)
     assert left == [ExitCode.SOFTWARE]
+
+
+def test_the_watchdog_is_fed_only_while_every_thread_moves(post: Post, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.setblocking(False)
+        service = ServiceManager(str(tmp_path / "notify"), watchdog_s=0.2)
+        lookout = dataclasses.replace(post.lookout, service=service)
+        post.supervisor.watch(ThreadName.CORE, None, max_age_s=60.0)
+        lookout.look()
+        assert b"WATCHDOG=1" in heard(listener)
+        time.sleep(0.12)
+        lookout.look()
+        assert b"WATCHDOG=1" not in heard(listener)
+        post.supervisor.progress(ThreadName.CORE)
+        lookout.look()
+        assert b"WATCHDOG=1" in heard(listener)
+
+
+def heard(listener: socket.socket) -> list[bytes]:
+    messages = []
+    while True:
+        try:
+            messages.append(listener.recv(4096))
+        except BlockingIOError:
+            return messages
