@@ -15,12 +15,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from connectors.adapters.stamps import rfc3339_ms, shown
+from connectors.file_days import DATE, ENERGY, days_ms, fault_of_names, mean_kw
 from models.domain.channels import CHANNELS, PLAIN
+from models.domain.nights import DAY_S
 
 STAMPS: Final = ("ts", "arrival_ts")
 INTEGERS: Final = ("interval_s", "rev")
 TEXTS: Final = ("meter", "publisher")
-COLUMNS: Final = frozenset({*TEXTS, *STAMPS, *INTEGERS, *CHANNELS})
+COLUMNS: Final = frozenset({*TEXTS, *STAMPS, *INTEGERS, *CHANNELS, ENERGY, DATE})
 
 _NUMBER: Final = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 _INTEGER: Final = r"^[+-]?\d{1,18}$"
@@ -56,13 +58,17 @@ def check_names(names: list[str], where: str) -> None:
         raise FileFaultError(f"{where}: column {shown(repeated[0])} comes twice; keep one")
     unknown = [name for name in names if name not in COLUMNS]
     if unknown:
-        known = f"meter, ts, interval_s, rev, publisher, arrival_ts, {', '.join(PLAIN)}, and thdi, h and ih orders"
+        known = f"meter, ts, interval_s, rev, publisher, arrival_ts, {', '.join(PLAIN)}, thdi, h and ih orders, "
+        known += f"{ENERGY}, {DATE}"
         told = ", ".join(map(shown, unknown))
         raise FileFaultError(f"{where}: unknown column {told}; rename or remove it. Known: {known}")
+    fault = fault_of_names(names)
+    if fault:
+        raise FileFaultError(f"{where}: {fault}")
     for needed in ("meter", "ts"):
-        if needed not in names:
+        if needed not in names and (needed, DATE in names) != ("ts", True):
             raise FileFaultError(f"{where}: column {needed} is missing")
-    if not any(name in CHANNELS for name in names):
+    if not any(name in CHANNELS or name == ENERGY for name in names):
         raise FileFaultError(f"{where}: no channel; add at least one, such as p_kw")
 
 
@@ -80,6 +86,12 @@ def canonical(table: pa.Table, number: NDArray[np.int64], zone: ZoneInfo | None,
             raise FileFaultError(f"{where}: column {name} has type {column.type}: {error}") from error
         columns[name] = values
         unfit |= bad
+    if DATE in columns:
+        columns["ts"] = columns.pop(DATE)
+        columns["interval_s"] = pa.array(np.full(table.num_rows, DAY_S, dtype=np.int64))
+    if ENERGY in columns:
+        columns["p_mean_kw"], bad = mean_kw(columns.pop(ENERGY), columns["interval_s"])
+        unfit |= bad
     return Block(pa.table(columns), number, unfit, table)
 
 
@@ -96,6 +108,8 @@ _Converter = Callable[[pa.Array], tuple[pa.Array, NDArray[np.bool_]]]
 def _converter(name: str, zone: ZoneInfo | None) -> _Converter:
     if name in STAMPS:
         return lambda column: _stamps(column, zone, required=name == "ts")
+    if name == DATE:
+        return lambda column: _days(column, zone)
     if name in INTEGERS:
         return _integers
     return _words if name in TEXTS else _numbers
@@ -142,6 +156,12 @@ def _from_text(column: pa.Array, pattern: str, kind: pa.DataType) -> tuple[pa.Ar
     plain = pc.replace_substring_regex(pc.if_else(fits, text, None), r"^\+", "")
     unfit: NDArray[np.bool_] = pc.invert(pc.or_(empty, fits)).to_numpy(zero_copy_only=False)
     return plain.cast(kind), unfit
+
+
+def _days(column: pa.Array, zone: ZoneInfo | None) -> tuple[pa.Array, NDArray[np.bool_]]:
+    if zone is None:
+        raise TypeError("a day begins at midnight of its zone; say which with --zone")
+    return days_ms(column, zone)
 
 
 def _stamps(column: pa.Array, zone: ZoneInfo | None, *, required: bool) -> tuple[pa.Array, NDArray[np.bool_]]:

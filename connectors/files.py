@@ -22,6 +22,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from connectors.file_columns import STAMPS, Block, FileFaultError, canonical
+from connectors.file_days import DATE, ENERGY
 from connectors.file_readers import BadLine, count_rows, read_tables
 from models.domain.readings import RawMessage
 
@@ -174,7 +175,7 @@ def _unfit_rows(file: Path, block: Block, received_ms: int) -> Iterator[FileSlic
     for position in np.flatnonzero(block.unfit).tolist():
         row = block.original.slice(position, 1).to_pylist()[0]
         reading = {name: _told(name, value) for name, value in row.items() if name not in _META_COLUMNS}
-        reading = {name: value for name, value in reading.items() if value is not None}
+        reading = _as_reading({name: value for name, value in reading.items() if value is not None})
         wrong_arrival = "arrival_ts" in row and block.table.column("arrival_ts")[position].as_py() is None
         if wrong_arrival and row["arrival_ts"]:
             reading["arrival_ts"] = str(row["arrival_ts"])
@@ -184,9 +185,19 @@ def _unfit_rows(file: Path, block: Block, received_ms: int) -> Iterator[FileSlic
         yield FileSlice(message, file, block.number[position : position + 1], None)
 
 
+def _as_reading(row: dict[str, object]) -> dict[str, object]:
+    """A row that does not fit in the words of a reading. Its energy stays text, so that it is no power of a reading."""
+    if ENERGY in row:
+        wanting = "" if "interval_s" in row or DATE in row else " without interval_s"
+        row["p_mean_kw"] = f"{ENERGY} {row.pop(ENERGY)}{wanting}"
+    if DATE in row:
+        row["ts"] = row.pop(DATE)
+    return row
+
+
 def _told(name: str, value: object) -> object:
     """A value of an unfit row as JSON: numbers that can be told stay numbers, the wrong ones stay text."""
-    if isinstance(value, str) and name not in ("meter", *STAMPS):
+    if isinstance(value, str) and name not in ("meter", DATE, *STAMPS):
         text = value.strip()
         try:
             return json.loads(text) if text else None

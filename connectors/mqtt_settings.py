@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
+
+from paho.mqtt.client import topic_matches_sub
 
 from models.domain.readings import ID_PATTERN
 
@@ -47,6 +50,11 @@ class Subscription:
         levels = topic.split("/", self.publisher_level + 1)
         name = levels[self.publisher_level] if len(levels) > self.publisher_level else ""
         return name if _ID.fullmatch(name) else ""
+
+
+def route_of(subscriptions: Sequence[Subscription], topic: str) -> Subscription | None:
+    """The first subscription a topic belongs to; None where it belongs to none."""
+    return next((s for s in subscriptions if topic_matches_sub(s.topic, topic)), None)
 
 
 @dataclass(frozen=True, slots=True)

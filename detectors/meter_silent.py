@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from detectors.base import Context
 from models.domain.channels import CHANNELS
 from models.domain.findings import Finding, Judgement, Reason, Status
+from models.domain.nights import DAY_S
 from models.domain.windows import Window
 
 
@@ -18,25 +19,28 @@ from models.domain.windows import Window
 class MeterSilent:
     """SUSPECT after `nights` silent nights in a row, the window's own the last; INHIBITED while the feed is down.
 
-    A single value of any channel breaks the silence, contradictory ones too. Nights without a feature row are not
-    silent but unknown: they neither count nor break. Score: silent nights in a row over `nights`, at most 1.
+    A meter of daily readings may miss more of them, as they are often fetched again: `daily_nights`. A single value of
+    any channel breaks the silence, contradictory ones too. Nights without a feature row are not silent but unknown:
+    they neither count nor break. Score: silent nights in a row over those allowed, at most 1.
     """
 
     name: ClassVar[str] = "meter_silent"
     needs: ClassVar[frozenset[str]] = frozenset(CHANNELS)
 
     nights: int = 2
+    daily_nights: int = 3
 
     def evaluate(self, window: Window, context: Context) -> Judgement:
         """Judge every meter; a finding for each that has been silent long enough."""
         n = len(window.meters)
         silent = ~_heard(window)
         run = np.where(silent, _silent_nights(context, n), 0)
-        score = np.round(np.minimum(run / max(self.nights, 1), 1.0), 4)
+        most = max(self.daily_nights if window.interval_s == DAY_S else self.nights, 1)
+        score = np.round(np.minimum(run / most, 1.0), 4)
         statuses: list[Status] = []
         findings: list[Finding] = []
         for i in range(n):
-            status = self._status(int(run[i]), alive=bool(context.feed_alive[i]))
+            status = _status(int(run[i]), most, alive=bool(context.feed_alive[i]))
             statuses.append(status)
             if status is Status.SUSPECT:
                 findings.append(self._finding(window, i, int(run[i]), float(score[i])))
@@ -48,13 +52,6 @@ class MeterSilent:
             status=tuple(statuses),
             findings=tuple(findings),
         )
-
-    def _status(self, run: int, *, alive: bool) -> Status:
-        if run == 0:
-            return Status.CLEAR
-        if not alive:
-            return Status.INHIBITED
-        return Status.SUSPECT if run >= self.nights else Status.UNDETERMINED
 
     def _finding(self, window: Window, i: int, run: int, score: float) -> Finding:
         reason = Reason(
@@ -75,6 +72,14 @@ class MeterSilent:
             reasons=(reason,),
             measures={"silent_nights": float(run)},
         )
+
+
+def _status(run: int, most: int, *, alive: bool) -> Status:
+    if run == 0:
+        return Status.CLEAR
+    if not alive:
+        return Status.INHIBITED
+    return Status.SUSPECT if run >= most else Status.UNDETERMINED
 
 
 def _heard(window: Window) -> NDArray[np.bool_]:

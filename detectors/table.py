@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from detectors.base import Detector
+from detectors.consumption import Consumption
 from detectors.furnace_melt import FurnaceMelt
 from detectors.meter_silent import MeterSilent
 from detectors.quality import Quality
@@ -63,6 +64,14 @@ DETECTORS: Final[Mapping[str, DetectorSpec]] = MappingProxyType(
             zh="疑似电表失联",
             en="silent meter",
             doc="a registered meter without a reading for two nights while its feed reports",
+        ),
+        "consumption": DetectorSpec(
+            build=Consumption,
+            needs=Consumption.needs,
+            lead=LeadKind.CONSUMPTION,
+            zh="疑似用电异常",
+            en="suspected abnormal consumption",
+            doc="level, night share, days of rest, contract, restart and stop against the meter's own past",
         ),
     }
 )

@@ -17,12 +17,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.domain.channels import CHANNELS
-from models.domain.nights import night_ordinals
+from models.domain.nights import DAY_S, night_ordinals
 from monitor.admission import Admitted
+from monitor.fault_points import FaultPoint, hit
 from monitor.history.history import History
 from monitor.history.known import KnownKind
 from monitor.roster import Roster
 from monitor.rows import Rows, history_rows, taken
+from monitor.slots import slots_of
 from monitor.windows import Outcome, Ring
 
 RING_HOURS: Final[Mapping[int, int]] = {
@@ -31,12 +33,14 @@ RING_HOURS: Final[Mapping[int, int]] = {
     180: 72,
     300: 96,
     600: 192,
-    900: 192,
+    900: 176,
     1200: 192,
     1800: 192,
     3600: 192,
+    DAY_S: 1488,
 }
-"""How much a ring of each cadence holds: a week of quarter-hours and a day of slack, two days of minutes."""
+"""How much a ring of each cadence holds: a week of quarter-hours and eight hours of slack, two days of minutes; two months of
+days, which come in batches."""
 
 OnReadings = Callable[[int, NDArray[np.int32], NDArray[np.int64]], None]
 """Told of readings that changed a night: cadence, meter keys, `toordinal()` of the nights."""
@@ -93,6 +97,8 @@ class Applier:
                 self.history.append(history_rows(self._fresh, self.roster), cursor=self.applied_seq)
             if self._old:
                 settled = self._settle_old()
+            hit(FaultPoint.BEFORE_APPLY)
+        hit(FaultPoint.AFTER_APPLY)
         self._fresh, self._old, self.n_waiting = [], [], 0
         self.outcomes.update(settled.outcomes)
         for interval_s, keys, ts_ms in settled.changed:
@@ -119,7 +125,10 @@ class Applier:
         """The ring of a cadence, None where none is kept."""
         ring = self.rings.get(interval_s)
         if ring is None and interval_s in RING_HOURS:
-            ring = self.rings[interval_s] = Ring(interval_s, RING_HOURS[interval_s] * 3600 // interval_s)
+            n_slots = RING_HOURS[interval_s] * 3600 // interval_s
+            ring = self.rings[interval_s] = Ring(
+                interval_s, n_slots, zone=self.zone, expected_rows=self.roster.rows.at_cadence(interval_s)
+            )
         return ring
 
     @property
@@ -148,10 +157,12 @@ class Applier:
         self.n_waiting += len(rows)
 
     def _tell(self, interval_s: int, keys: NDArray[np.int32], ts_ms: NDArray[np.int64]) -> None:
-        """Tell of the nights that readings fall into by their slot; the slot at noon bounds the next night as well."""
-        step_ms = interval_s * 1000
-        slot_ms = (ts_ms + step_ms // 2) // step_ms * step_ms
-        night, next_night = night_ordinals(slot_ms, self.zone), night_ordinals(slot_ms + 1, self.zone)
+        """Tell of the nights that readings fall into by their slot; the slot at noon bounds the next night as well,
+        and so does a day's."""
+        slots = slots_of(interval_s, self.zone)
+        slot_ms = slots.tick_ms(slots.of(ts_ms))
+        night = night_ordinals(slot_ms, self.zone)
+        next_night = night + 1 if interval_s == DAY_S else night_ordinals(slot_ms + 1, self.zone)
         both = next_night != night
         self.on_readings(interval_s, np.concatenate([keys, keys[both]]), np.concatenate([night, next_night[both]]))
 
@@ -182,8 +193,7 @@ def fill_ring(ring: Ring, stored: pa.Table, roster: Roster) -> None:
     """Put stored readings of the ring's cadence into it. Meters that left the register are left out."""
     for batch in stored.to_batches(max_chunksize=200_000):
         meters = batch.column("meter")
-        codes = [roster.index.get(meter, -1) for meter in meters.dictionary.to_pylist()]
-        keys = np.array(codes, dtype=np.int32)[meters.indices.to_numpy()]
+        keys = roster.keys_of(meters.dictionary)[meters.indices.to_numpy()]
         known = keys >= 0
         channels = {
             name: batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64)[known]

@@ -16,12 +16,17 @@ from models.domain.clock import Clock
 from models.domain.readings import RawMessage
 from models.domain.register import Register
 from monitor.admission import Admitted
+from monitor.audit.scan import Scan
+from monitor.backup.nightly import NightlyBackup
 from monitor.chores import Chore, Chores
+from monitor.collector import keep_for_good
 from monitor.command_table import COMMANDS
 from monitor.commands import Commands
 from monitor.config.parts import mqtt_connection
 from monitor.config.settings import Settings, exposures
 from monitor.desk.store import LeadChange
+from monitor.fault_points import FaultPoint, hit
+from monitor.influx_wiring import KEEP_EVERY_S, KeptFeed, build_feed
 from monitor.intake import IntakeQueue
 from monitor.link import LinkWatch
 from monitor.lookout import MAX_THREAD_AGE_S, Lookout
@@ -34,10 +39,12 @@ from monitor.ops.serving import OpsServer, bind_tcp
 from monitor.outbox import OutboxSender
 from monitor.outlets import PUBLISH_TIMEOUT_S, build_sinks, sink_names
 from monitor.pipeline import Pipeline
+from monitor.retention.chore import Retention
 from monitor.roster import Roster
-from monitor.storage import StoreFull, drop_ballast, keep_ballast
+from monitor.storage import StoreError, StoreFull, drop_ballast, keep_ballast
 from monitor.stored_rows import StoredRows
 from monitor.supervise import DRAIN_LIMIT_S, ExitCode, State, Supervisor, ThreadName
+from monitor.systemd import ServiceManager
 from monitor.timewatch import TimeWatch
 from monitor.wiring import Core, open_core, software_version
 
@@ -45,6 +52,7 @@ log = logging.getLogger(__name__)
 
 IDLE_WAIT_S: Final = 0.1
 STORE_PROBE_S: Final = 1.0
+SILENCES_EVERY_S: Final = 5.0
 
 
 class DaemonObserver(MetricsObserver):
@@ -84,6 +92,7 @@ class Daemon:
         simulated: bool = False,
         on_lead: Callable[[LeadChange], None] | None = None,
         each_turn: Callable[[Pipeline, MetricsObserver], None] | None = None,
+        service: ServiceManager | None = None,
     ) -> None:
         self.settings = settings
         self.register = register
@@ -96,11 +105,18 @@ class Daemon:
         self.observer = DaemonObserver(self.metrics, clock, on_lead)
         self.link = LinkWatch(self.metrics, self.supervisor)
         self.mqtt = MqttSource(mqtt_connection(settings), self.queue, clock, self.link)
+        self.service = service or ServiceManager(None)
         self.ops_port = 0
+        self._fed: KeptFeed | None = None
         self._simulated = simulated
         self._each_turn = each_turn
         self._told_s = clock.monotonic_s()
         self.commands = Commands(COMMANDS)
+        daemon, backup = settings.daemon, settings.backup
+        self._nightly = (
+            NightlyBackup(backup, backup.directory, daemon.state_dir, daemon.district) if backup.directory else None
+        )
+        self._scan = Scan(lambda store: self.metrics.damage.labels(store=store).inc())
         self._chores = Chores(self._wanted_chores(), clock)
 
     def take(self, wait_s: float) -> list[RawMessage]:
@@ -129,15 +145,19 @@ class Daemon:
         ) as core:
             supervisor.advance(State.CATCH_UP)
             keep_ballast(settings.daemon.state_dir)
+            core.checkpoints.due()
             for exposure in exposures(settings):
                 log.warning("%s", exposure)
-            ops = self._ops_server()
+            ops = self._ops_server(core)
             sinks = build_sinks(settings, self._publish)
             sender = OutboxSender(core.engine, sinks, self.clock, random.Random(), self._count_attempt)  # noqa: S311  # jitter
             self.observer.outbox = sender
+            self._fed = build_feed(settings, core, self.register, self.clock, self.metrics)
             self.observer.roster = core.pipeline.roster
             ops.start()
             sender.start()
+            if self._fed is not None:
+                self._fed.feed.start()
             self.link.expects_session = core.journal.head > 0
             self.mqtt.start()
             watch = Lookout(
@@ -149,9 +169,13 @@ class Daemon:
                 sender=sender,
                 engine=core.engine,
                 sinks=sink_names(settings),
+                feed=self._fed.feed if self._fed is not None else None,
                 time_watch=None if self._simulated else self.observer.time_watch,
+                service=self.service,
             ).start()
+            keep_for_good()
             supervisor.advance(State.RUN)
+            self.service.ready()
             log.info("running; state in %s, metrics on port %d", settings.daemon.state_dir, self.ops_port)
             try:
                 while not supervisor.stopping.is_set():
@@ -200,7 +224,30 @@ class Daemon:
     def _wanted_chores(self) -> list[Chore]:
         seal = Chore("seal", None, self._seal_next)
         tick = Chore("tick", self.settings.time.tick_s, _tick)
-        return [seal] if self._simulated else [tick, seal]
+        silences = Chore("silences", SILENCES_EVERY_S, self._end_silences)
+        stale = Chore("stale", None, self._mark_stale)
+        fed = [Chore("influx", KEEP_EVERY_S, self._keep_feed)] if self.settings.sinks.influx is not None else []
+        checkpoint = Chore("checkpoint", self.settings.audit.checkpoint_s, _checkpoint)
+        kept = [Chore("retention", None, Retention(self.settings.retention).run)]
+        if self._nightly is not None:
+            kept.append(Chore("backup", None, self._nightly.run))
+        by_the_clock = [] if self._simulated else [tick, *kept]
+        scan = Chore("scan", None, self._scan.run)
+        return [*by_the_clock, seal, silences, stale, checkpoint, scan, *fed]
+
+    def _keep_feed(self, core: Core) -> bool:
+        return self._fed is not None and self._fed.keep(core)
+
+    def _end_silences(self, core: Core) -> bool:
+        """What a silence held back is told when it is over."""
+        told = core.desk.end_silences()
+        if told and self.observer.outbox is not None:
+            self.observer.outbox.wake()
+        return told > 0
+
+    def _mark_stale(self, core: Core) -> bool:
+        """Open leads that nobody touched for long are marked, a slice a turn."""
+        return core.desk.mark_stale(self.settings.handling.stale_after_days) > 0
 
     def _seal_next(self, core: Core) -> bool:
         """Days that are old enough become Parquet, a slice a turn."""
@@ -211,15 +258,23 @@ class Daemon:
     def _drain(self, core: Core, ops: OpsServer, sender: OutboxSender) -> None:
         """Commit what was taken, acknowledge, DISCONNECT; the broker keeps the rest of the session (rule C4)."""
         self.supervisor.advance(State.DRAIN)
+        self.service.stopping()
+        hit(FaultPoint.IN_DRAIN)
         log.info("stopping: what is not committed yet stays with the broker")
         for name in ThreadName:
             self.supervisor.forget(name)
         self.mqtt.pause()
+        if self._fed is not None:
+            self._fed.feed.stop(0.5)
+            with contextlib.suppress(StoreError):
+                self._fed.keep(core)
         self.mqtt.stop(1.5)
         with contextlib.suppress(StoreFull):
             core.pipeline.close()
         self.observer.totals(core.pipeline.applier.outcomes, core.pipeline.judge.n_judged)
         sender.stop(1.0)
+        if self._nightly is not None:
+            self._nightly.stop()
         ops.stop()
 
     def _exit_code(self) -> ExitCode:
@@ -228,23 +283,25 @@ class Daemon:
     def _count_attempt(self, sink: str, result: SendResult) -> None:
         self.metrics.outbox_attempts.labels(sink=sink, result=result).inc()
 
-    def _ops_server(self) -> OpsServer:
+    def _ops_server(self, core: Core) -> OpsServer:
         ops, supervisor = self.settings.ops, self.supervisor
         bound = bind_tcp(ops.host, ops.port)
         self.ops_port = bound.getsockname()[1]
         supervisor.watch(ThreadName.OPS, None, max_age_s=MAX_THREAD_AGE_S)
-        rows = StoredRows(self.settings.daemon.state_dir, self.status)
+        rows = StoredRows(self.settings.daemon.state_dir, self.status, self.clock)
+        history = (core.history.spans(), self.register)
         return OpsServer(
             [
                 (ops_app(self.metrics.registry, lambda: supervisor.state, self.unready), bound),
-                (local_app(rows, self.commands), bind_local_socket(self.settings.daemon.state_dir)),
+                (local_app(rows, self.commands, history), bind_local_socket(self.settings.daemon.state_dir)),
             ],
             on_progress=lambda: supervisor.progress(ThreadName.OPS),
         )
 
     def unready(self) -> tuple[str, ...]:
         """Why the daemon is not ready; empty when it is."""
-        reasons = self.supervisor.unready()
+        damaged = tuple(f"{file} is damaged: {what}" for file, what in dict(self._scan.found).items())
+        reasons = (*self.supervisor.unready(), *damaged)
         return reasons if reasons or self.mqtt.connected else ("not connected to the broker yet",)
 
     def status(self) -> dict[str, Any]:
@@ -267,3 +324,7 @@ class Daemon:
 def _tick(core: Core) -> bool:
     core.pipeline.tick()
     return False
+
+
+def _checkpoint(core: Core) -> bool:
+    return core.checkpoints.due()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.domain.nights import DAY_S
+
 Feed = tuple[str, int]
 """Publisher and cadence in seconds."""
 
@@ -19,7 +21,8 @@ class Feeds:
 
     A feed's watermark is the lower median of its meters' newest stamps, capped at the newest receipt, minus the
     lateness budget: half of the meters must lie before one of them can move it (rule T3). TICK records move it when
-    nothing arrives at all: to the tick minus the silence budget.
+    nothing arrives at all: to the tick minus the silence budget. A feed of daily readings speaks once a day, so it may
+    be silent, and lag, a day longer.
     """
 
     def __init__(self, *, lateness_s: int, silence_s: int) -> None:
@@ -47,9 +50,14 @@ class Feeds:
 
     def watermark_ms(self, feed: Feed) -> int:
         """Up to where the feed's readings are taken as complete; 0 before anything was heard or ticked."""
-        silent = self._tick_ms - self._silence_ms if self._tick_ms else 0
+        silent = self._tick_ms - self._silence_ms - _between_ms(feed) if self._tick_ms else 0
         return max(self._watermark_ms.get(feed, 0), silent)
 
     def lag_s(self, now_ms: int) -> float:
         """How far the slowest feed that reported lies behind the wall clock, in seconds; 0 while none did."""
-        return max(((now_ms - self.watermark_ms(feed)) / 1000.0 for feed in self._watermark_ms), default=0.0)
+        lags = ((now_ms - self.watermark_ms(feed) - _between_ms(feed)) / 1000.0 for feed in self._watermark_ms)
+        return max(lags, default=0.0)
+
+
+def _between_ms(feed: Feed) -> int:
+    return DAY_S * 1000 if feed[1] >= DAY_S else 0

@@ -19,20 +19,22 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from detectors.base import Context, Detector
+from detectors.base import Context, Detector, LooksBack
 from models.domain.calendar import valley_mask
 from models.domain.clock import Clock
 from models.domain.findings import Judgement, Status
-from models.domain.nights import Night, nights_before
-from models.domain.register import EnterpriseStatus
+from models.domain.leads import LeadKind
+from models.domain.nights import DAY_S, Night, nights_before
 from models.domain.windows import PastNights, Window
 from models.learned.features import FEATURE_VERSION, FEATURES, night_features
 from monitor.applier import RING_HOURS, Applier, fill_ring
+from monitor.collector import collector_paused
 from monitor.desk.store import Desk, LeadChange
 from monitor.evidence import readings_digest
 from monitor.feeds import Feed, feed_key
 from monitor.history.history import History
 from monitor.leads import NightFinding
+from monitor.lookback import Hindsight
 from monitor.roster import Roster
 from monitor.windows import Ring
 
@@ -40,9 +42,14 @@ log = logging.getLogger(__name__)
 
 POOL_NIGHTS: Final = 7
 CHUNK_METERS: Final = 500
+STORE_METERS: Final = 4000
+"""Meters whose nightly rows are read or written at once: a transaction costs as much as a thousand rows."""
 ALIVE_SHARE: Final = 0.2
 """Least share of a feed's meters that must have reported for silence to say something about one of them."""
 _MARGIN_MS: Final = 3_600_000
+_RAISING: Final = frozenset(kind.value for kind in LeadKind)
+_SUSPECT_FOR: Final = dt.timedelta(days=6)
+"""How long after a suspect night a meter is judged before the others: a week, the night itself included."""
 
 Keys = NDArray[np.int32]
 Features = Mapping[str, NDArray[np.float32]]
@@ -55,12 +62,14 @@ class Job:
     """One night of one feed to judge: all of its meters (`keys` None), or those that got late readings.
 
     A provisional job runs before the night is over, up to `until_ms`, over the detectors that can say something then.
+    A `far` job has `keys` and runs the detectors that look back alone: rows they read have changed, not the night's.
     """
 
     feed: Feed
     night: Night
     keys: Keys | None = None
     until_ms: int | None = None
+    far: bool = False
 
     @property
     def provisional(self) -> bool:
@@ -86,6 +95,8 @@ class Judge:
     on_evaluated: Callable[[str, float], None]
     on_failed: Callable[[str], None]
     n_judged: int = field(default=0, init=False)
+    _codes: NDArray[np.int32] | None = field(default=None, init=False)
+    _suspects: dict[str, dt.date] = field(default_factory=dict, init=False)
     _members: tuple[dt.date, dict[Feed, Keys]] | None = field(default=None, init=False)
     _sealed: tuple[dt.date, Keys] | None = field(default=None, init=False)
     _filled: tuple[tuple[dt.date, int], Mapping[int, Ring]] | None = field(default=None, init=False)
@@ -93,6 +104,15 @@ class Judge:
     @property
     def roster(self) -> Roster:
         return self.applier.roster
+
+    def prepare(self, night: Night) -> None:
+        """Do at the start what else the first slices of the night would have to do for the whole register."""
+        with collector_paused():
+            self._in_store_order(_NONE)
+            self.feeds(night)
+            self.sealed(night)
+        suspects = self.desk.suspects_since(night.date - _SUSPECT_FOR)
+        self._suspects = {meter: last for meter, last in suspects.items() if meter in self.roster.index}
 
     def feeds(self, night: Night) -> dict[Feed, Keys]:
         """Feeds of the register on a night, and their meters."""
@@ -103,74 +123,121 @@ class Judge:
     def sealed(self, night: Night) -> Keys:
         """Meters whose enterprise is closed or cut off on a night, by key."""
         if self._sealed is None or self._sealed[0] != night.date:
-            register = self.roster.register
-            mine = [
-                self.roster.index[row.meter]
-                for row in register.meters_on(night.date)
-                if (owner := register.enterprise_of_meter(row.meter, night.date)) is not None
-                and owner.status is not EnterpriseStatus.OPERATING
-            ]
+            mine = [self.roster.index[meter] for meter in sorted(self.roster.register.sealed_on(night.date))]
             self._sealed = (night.date, np.array(mine, dtype=np.int32))
         return self._sealed[1]
 
     def run(self, job: Job) -> Iterator[Keys]:
         """Judge in slices of at most `CHUNK_METERS`; yields after each the keys whose feature row changed."""
         interval_s = job.feed[1]
+        if job.far:
+            yield from self._look_back(job, self._in_store_order(_NONE if job.keys is None else job.keys))
+            return
         rings = self._view(job)
-        members = self._assigned(job, rings, self.feeds(job.night).get(job.feed, _NONE))
-        heard = (rings.get(interval_s) or Ring(interval_s, 1)).has_data(job.night, members)
-        alive = bool(members.size) and float(heard.mean()) >= ALIVE_SHARE
+        members, moved = self._assigned(job, rings, self.feeds(job.night).get(job.feed, _NONE))
+        heard = (rings.get(interval_s) or Ring(interval_s, 1, zone=self.zone)).has_data(job.night, members)
+        alive = bool(members.size) and int(heard.sum()) + len(moved) >= ALIVE_SHARE * (len(members) + len(moved))
         keys = members if job.keys is None else self._again(job, members, heard, alive=alive)
         valley = valley_mask(self.roster.register, job.night, interval_s)
-        chunks = [keys[i : i + CHUNK_METERS] for i in range(0, len(keys), CHUNK_METERS)]
-        rows: list[Features] = []
-        for chunk in chunks:
-            window = self._window(job, rings, chunk)
-            values = night_features(window, valley)
-            rows.append(values if alive else {**values, "coverage": _unknown_where_silent(values["coverage"])})
-            yield chunk if job.provisional else chunk[self._store_features(job, window, rows[-1])]
-        for chunk, row in zip(chunks, rows, strict=True):
-            self._judge(job, self._window(job, rings, chunk), row, alive=alive)
-            yield chunk[:0]
+        keys = self._in_store_order(keys)
+        for block in self._blocks(job, keys):
+            windows: list[Window] = []
+            parts: list[Features] = []
+            for chunk in _chunks(block):
+                windows.append(self._window(job, rings, chunk))
+                values = night_features(windows[-1], valley)
+                parts.append(values if alive else {**values, "coverage": _unknown_where_silent(values["coverage"])})
+                yield _NONE
+            row = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            yield block if job.provisional else block[self._store_features(job, block, row)]
+            past = self._past(job, self._names(block), row)
+            yield _NONE
+            scores: list[pa.Table] = []
+            for number, (chunk, window) in enumerate(zip(_chunks(block), windows, strict=True)):
+                mine = _some(past, slice(number * CHUNK_METERS, (number + 1) * CHUNK_METERS))
+                scores.append(self._judge(job, window, chunk, mine, alive=alive))
+                yield _NONE
+            if not job.provisional:
+                self.history.write_scores(job.night.date, pa.concat_tables(scores))
+                yield _NONE
+        if not job.provisional:
+            yield self._without_rows(job, moved, members)
+            yield from self._look_back(job, keys)
         if job.keys is None and not job.provisional:
             self.desk.set_closed(feed_key(job.feed), job.night.date)
 
-    def _judge(self, job: Job, window: Window, values: Features, *, alive: bool) -> None:
-        register = self.roster.register
-        nights = nights_before(job.night, POOL_NIGHTS, self.zone)
+    def _blocks(self, job: Job, keys: Keys) -> Iterator[Keys]:
+        """The meters in blocks of `STORE_METERS`; those that most likely make a lead tonight come first.
+
+        What a meter is told does not depend on the others, so the order decides only who hears first: sealed sites, for
+        which one night is enough, and the suspects of the nights before, which a lead may count besides this one.
+        """
+        since = job.night.date - _SUSPECT_FOR
+        suspects = [self.roster.index[meter] for meter, night in self._suspects.items() if night >= since]
+        first = np.isin(keys, np.array(suspects, dtype=np.int32)) | np.isin(keys, self.sealed(job.night))
+        for some in (keys[first], keys[~first]):
+            yield from (some[i : i + STORE_METERS] for i in range(0, len(some), STORE_METERS))
+
+    def _look_back(self, job: Job, keys: Keys) -> Iterator[Keys]:
+        """Judge by the detectors that look back, from rows stored by now; yields nothing that changed."""
+        detectors = [detector for detector in self.detectors if isinstance(detector, LooksBack)]
+        if not detectors:
+            return
+        hindsight = Hindsight(self.history, self.roster, self.zone, self._evaluate, self._screen)
+        for judged in hindsight.run(detectors, job.night, job.feed[1], keys, rows_only=job.far):
+            if judged is not None:
+                scores = self._keep(job, judged.keys, judged.window, judged.judgements, judged.digest)
+                self.history.write_scores(job.night.date, scores)
+            yield _NONE
+
+    def _judge(self, job: Job, window: Window, keys: Keys, past: PastNights, *, alive: bool) -> pa.Table:
+        """Judge a chunk and commit what was found; returns its scores."""
         context = Context(
-            register=register,
+            register=self.roster.register,
             zone=self.zone,
-            past=self._past(job, nights, window.meters, values),
+            past=past,
             feed_alive=np.full(len(window.meters), alive, dtype=np.bool_),
         )
         detectors = self.provisional if job.provisional else self.detectors
-        judgements = [self._evaluate(detector, window, context) for detector in detectors]
+        judgements = [self._evaluate(one, window, context) for one in detectors if not isinstance(one, LooksBack)]
+        self.n_judged += len(window.meters)
+        return self._keep(job, keys, window, judgements, lambda position: readings_digest(window, position))
+
+    def _keep(
+        self,
+        job: Job,
+        keys: Keys,
+        window: Window,
+        judgements: Sequence[Judgement],
+        digest: Callable[[int], str],
+    ) -> pa.Table:
+        """Commit what was found; returns the scores. `digest` is of what the meter at a position was judged from."""
+        register = self.roster.register
         position = {meter: i for i, meter in enumerate(window.meters)}
-        sites = [self._site(meter, job.night) for meter in window.meters]
+        sites = self.roster.rows.sites(job.night.date, keys)
         findings = [
             NightFinding(
                 finding=finding,
-                site=sites[position[finding.meter]],
-                digest=readings_digest(window, position[finding.meter]),
+                site=sites[position[finding.meter]].as_py(),
+                digest=digest(position[finding.meter]),
                 end_ms=job.night.end_ms if job.until_ms is None else job.until_ms,
                 provisional=job.provisional,
             )
             for judgement in judgements
             for finding in judgement.findings
         ]
+        suspects = (item.finding for item in findings if item.finding.status is Status.SUSPECT)
+        self._suspects.update({one.meter: one.night for one in suspects if one.detector in _RAISING})
         changes = self.desk.commit_night(
             night=job.night,
             judged=window.meters,
-            detectors=[d.name for d in detectors],
+            detectors=[judgement.detector for judgement in judgements],
             findings=findings,
             register=register,
         )
-        self.n_judged += len(window.meters)
-        if not job.provisional:
-            self.history.write_scores(job.night.date, score_table(judgements, sites))
         for change in changes:
             self.on_change(change)
+        return score_table(judgements, self.roster.ids_arrow.take(pa.array(keys)), sites)
 
     def _evaluate(self, detector: Detector, window: Window, context: Context) -> Judgement:
         """One detector's answer. A fault of its own costs its answer, never the intake or the other detectors."""
@@ -184,11 +251,32 @@ class Judge:
         self.on_evaluated(detector.name, self.clock.monotonic_s() - began_s)
         return judgement
 
-    def _past(self, job: Job, nights: Sequence[Night], meters: Sequence[str], values: Features) -> PastNights:
-        """Stored rows of the nights before, and the night's own as just computed."""
+    def _screen(self, detector: LooksBack, window: Window, context: Context) -> NDArray[np.bool_]:
+        """The meters a detector's screen lets through; nobody where it fails."""
+        began_s = self.clock.monotonic_s()
+        try:
+            passed = detector.screen(window, context)
+        except Exception:
+            log.exception("the screen of %s failed on night %s: nobody passes", detector.name, window.night.date)
+            self.on_failed(detector.name)
+            passed = np.zeros(len(window.meters), dtype=np.bool_)
+        self.on_evaluated(detector.name, self.clock.monotonic_s() - began_s)
+        return passed
+
+    def _past(self, job: Job, meters: Sequence[str], values: Features) -> PastNights:
+        """Stored rows of the nights before, and the night's own as just computed.
+
+        For a meter that is silent tonight, a night on which it was heard at another cadence was no silent one.
+        """
+        nights = nights_before(job.night, POOL_NIGHTS, self.zone)
         dates = [night.date for night in nights[:-1]]
         stored = self.history.read_features(dates, job.feed[1], FEATURE_VERSION, meters)
         none = np.full((len(meters), len(dates)), np.nan, dtype=np.float32)
+        silent = np.flatnonzero(values["coverage"] == 0.0)
+        if silent.size and len(self.applier.rings) > 1:
+            heard = self.history.read_heard(dates, job.feed[1], FEATURE_VERSION, [meters[i] for i in silent.tolist()])
+            coverage = stored.setdefault("coverage", none.copy())
+            coverage[silent] = np.fmax(coverage[silent], heard)
         return PastNights(
             nights=tuple(nights),
             values={
@@ -197,14 +285,15 @@ class Judge:
             },
         )
 
-    def _store_features(self, job: Job, window: Window, values: Features) -> NDArray[np.bool_]:
+    def _store_features(self, job: Job, keys: Keys, values: Features) -> NDArray[np.bool_]:
         """Write the rows that differ from what is stored; (n,) True where one did.
 
         A night of which nothing is known (see `_unknown_where_silent`) has no row: written, it would change nothing,
         and the nights after it would be judged again, one after the other up to now.
         """
-        stored = self.history.read_features([job.night.date], job.feed[1], FEATURE_VERSION, window.meters)
-        changed = np.zeros(len(window.meters), dtype=np.bool_)
+        meters = self._names(keys)
+        stored = self.history.read_features([job.night.date], job.feed[1], FEATURE_VERSION, meters)
+        changed = np.zeros(len(meters), dtype=np.bool_)
         unknown = changed.copy()
         for name, now in values.items():
             before = stored[name][:, 0] if name in stored else np.full(len(now), np.nan, dtype=np.float32)
@@ -218,7 +307,7 @@ class Judge:
                 job.night.date,
                 job.feed[1],
                 FEATURE_VERSION,
-                [window.meters[i] for i in at.tolist()],
+                [meters[i] for i in at.tolist()],
                 {name: now[at] for name, now in values.items()},
             )
         return changed
@@ -246,22 +335,27 @@ class Judge:
         self.applier.flush()
         stored = self.history.read(night.start_ms - _MARGIN_MS, night.end_ms + _MARGIN_MS)
         cadences = stored.column("interval_s").to_numpy()
-        view: dict[int, Ring] = {}
-        for interval_s in np.intersect1d(cadences, list(RING_HOURS)).tolist():
+        view = self._daily_view(night) if DAY_S in rings else {}
+        for interval_s in np.intersect1d(cadences, [cadence for cadence in RING_HOURS if cadence != DAY_S]).tolist():
             first, end = np.searchsorted(cadences, [interval_s, interval_s + 1]).tolist()
             slots = (night.end_ms - night.start_ms + 3 * _MARGIN_MS) // (interval_s * 1000)
-            view[interval_s] = Ring(interval_s, slots, wide=True)
+            view[interval_s] = Ring(interval_s, slots, wide=True, zone=self.zone)
             fill_ring(view[interval_s], stored.slice(first, end - first), self.roster)
         self._filled = ((night.date, self.applier.applied_seq), view)
         return view
 
-    def _assigned(self, job: Job, rings: Mapping[int, Ring], keys: Keys) -> Keys:
-        """The meters to judge at this cadence: a meter that reported at another one only is judged there."""
+    def _daily_view(self, night: Night) -> dict[int, Ring]:
+        """Daily readings of the night and of the one before, whose registers open it, from history."""
+        opening, _ = nights_before(night, 2, self.zone)
+        ring = Ring(DAY_S, 2, wide=True, zone=self.zone)
+        fill_ring(ring, self.history.read(opening.start_ms, night.end_ms, interval_s=DAY_S), self.roster)
+        return {DAY_S: ring}
+
+    def _assigned(self, job: Job, rings: Mapping[int, Ring], keys: Keys) -> tuple[Keys, Keys]:
+        """The meters to judge at this cadence, and those that reported at another one only: they are judged there."""
         publisher, interval_s = job.feed
         own = rings.get(interval_s)
         others = [ring for cadence, ring in rings.items() if cadence != interval_s]
-        if not others:
-            return keys
         silent = np.ones(len(keys), dtype=np.bool_) if own is None else ~own.has_data(job.night, keys)
         moved = np.zeros(len(keys), dtype=np.bool_)
         for ring in others:
@@ -275,7 +369,20 @@ class Judge:
             if home is not None:
                 away &= ~home.has_data(job.night, members)
             adopted.append(members[away])
-        return np.unique(np.concatenate(adopted))
+        return np.unique(np.concatenate(adopted)), keys[moved]
+
+    def _without_rows(self, job: Job, moved: Keys, members: Keys) -> Keys:
+        """Take back the rows of meters that by now are judged at another cadence; the keys of those that had one."""
+        late = _NONE if job.keys is None else np.setdiff1d(job.keys, members)
+        elsewhere = np.union1d(moved, late)
+        if not elsewhere.size:
+            return elsewhere
+        night, names = job.night.date, self._names(elsewhere)
+        stored = self.history.read_features([night], job.feed[1], FEATURE_VERSION, names, features=["coverage"])
+        had = np.flatnonzero(np.isfinite(stored["coverage"][:, 0])) if stored else _NONE
+        if had.size:
+            self.history.delete_features(night, job.feed[1], [names[i] for i in had.tolist()])
+        return elsewhere[had]
 
     def _window(self, job: Job, rings: Mapping[int, Ring], keys: Keys) -> Window:
         """The night of some meters, with what the register says of their counters.
@@ -285,19 +392,19 @@ class Judge:
         night, ring = job.night, rings.get(job.feed[1])
         if rings is self.applier.rings and ring is not None and not ring.covers(keys, night).all():
             ring = self._view(job).get(job.feed[1])
-        ring = ring or Ring(job.feed[1], 1)
+        ring = ring or Ring(job.feed[1], 1, zone=self.zone)
         names = self._names(keys)
-        rows = [self.roster.register.meter(name, night.date) for name in names]
-        wraps = [row.register_wrap_kwh if row is not None else None for row in rows]
-        wrap_kwh = np.array([np.nan if wrap is None else wrap for wrap in wraps], dtype=np.float64)
+        wrap_kwh = self.roster.rows.on(night.date).wrap_kwh[keys]
         return dataclasses.replace(ring.window(night, keys, names), wrap_kwh=wrap_kwh)
+
+    def _in_store_order(self, keys: Keys) -> Keys:
+        """The keys as the history orders its rows, so that a block of them is read and written in one place."""
+        if self._codes is None:
+            self._codes = self.history.enrol(self.roster.ids_arrow)
+        return keys[np.argsort(self._codes[keys], kind="stable")]
 
     def _names(self, keys: Keys) -> list[str]:
         return [self.roster.ids[key] for key in keys.tolist()]
-
-    def _site(self, meter: str, night: Night) -> str:
-        row = self.roster.register.meter(meter, night.date)
-        return row.site if row is not None else ""
 
 
 def cannot_judge(detector: str, window: Window) -> Judgement:
@@ -312,18 +419,39 @@ def _unknown_where_silent(coverage: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(coverage > 0, coverage, np.float32(np.nan))
 
 
-def score_table(judgements: Sequence[Judgement], sites: Sequence[str]) -> pa.Table:
-    """One row a meter and detector: meter, site, detector, score, probability, status, reasons (JSON)."""
-    reasons = {(f.detector, f.meter): msgspec.json.encode(f.reasons).decode() for j in judgements for f in j.findings}
+def _chunks(keys: Keys) -> Iterator[Keys]:
+    """Slices of at most `CHUNK_METERS`."""
+    for start in range(0, len(keys), CHUNK_METERS):
+        yield keys[start : start + CHUNK_METERS]
+
+
+def _some(past: PastNights, rows: slice) -> PastNights:
+    """The nights of some of the meters."""
+    return PastNights(past.nights, {name: values[rows] for name, values in past.values.items()})
+
+
+def score_table(judgements: Sequence[Judgement], meters: pa.Array, sites: pa.Array) -> pa.Table:
+    """One row a meter and detector: meter, site, detector, score, probability, status, reasons (JSON).
+
+    `meters` and `sites` are strings (n,), the meters those of every judgement in its order.
+    """
+    number = len(judgements)
+    n = len(meters)
+    reasons = ["[]"] * (number * n)
+    position = {meter: i for i, meter in enumerate(judgements[0].meters)} if judgements else {}
+    for block, judgement in enumerate(judgements):
+        for finding in judgement.findings:
+            reasons[block * n + position[finding.meter]] = msgspec.json.encode(finding.reasons).decode()
+    names = pa.array([judgement.detector for judgement in judgements], pa.string())
     return pa.table(
         {
-            "meter": pa.array([m for j in judgements for m in j.meters], pa.string()),
-            "site": pa.array([s for j in judgements for s in sites[: len(j.meters)]], pa.string()),
-            "detector": pa.array([j.detector for j in judgements for _ in j.meters], pa.string()),
+            "meter": pa.concat_arrays([meters] * number) if number else meters[:0],
+            "site": pa.concat_arrays([sites] * number) if number else sites[:0],
+            "detector": names.take(pa.array(np.repeat(np.arange(number), n))),
             "score": _numbers([j.score for j in judgements]),
             "probability": _numbers([j.probability for j in judgements]),
-            "status": pa.array([s.value for j in judgements for s in j.status], pa.string()),
-            "reasons": pa.array([reasons.get((j.detector, m), "[]") for j in judgements for m in j.meters]),
+            "status": pa.array([status.value for j in judgements for status in j.status], pa.string()),
+            "reasons": pa.array(reasons, pa.string()),
         }
     )
 

@@ -130,8 +130,44 @@ _SILENT: Final = Wording(
     limits=NO_VERDICT,
 )
 
+_CONSUMPTION: Final = Wording(
+    title=Bilingual("疑似用电异常", "possible abnormal consumption"),
+    summary=Bilingual(
+        "疑似用电异常：{who}的电表 {meters} 自 {first} 至 {last} 有 {nights} 夜的用电与其自身以往明显不同，"
+        "请核查变化的原因。",
+        "Possible abnormal consumption: on {nights} night(s) from {first} to {last} meter(s) {meters} of {who} drew "
+        "power clearly unlike their own past. Please check what changed.",
+    ),
+    checks=(
+        Bilingual(
+            "近期是否新增设备、班次、生产线，或复产、停产、搬迁、转租。",
+            "Whether machines, shifts or lines were added, or the plant was restarted, stopped, moved or let.",
+        ),
+        Bilingual(
+            "订单、产量、原料和用工是否与用电量的变化相符。",
+            "Whether orders, output, raw material and staff fit the change.",
+        ),
+        Bilingual(
+            "登记的生产状态、合同容量、倍率是否需要更新；是否超合同容量用电。",
+            "Whether status, contract and transformer ratio in the register need an update; whether the contract is "
+            "exceeded.",
+        ),
+        Bilingual(
+            "电表、互感器、接线是否正常；是否换表、改线路或新装光伏、储能。",
+            "Whether meter, transformers and wiring are in order; whether the meter or line was changed, or solar or "
+            "storage added.",
+        ),
+    ),
+    limits=NO_VERDICT,
+)
+
 WORDINGS: Final[Mapping[LeadKind, Wording]] = MappingProxyType(
-    {LeadKind.FURNACE_MELT: _FURNACE, LeadKind.SEALED_SITE: _SEALED, LeadKind.METER_SILENT: _SILENT}
+    {
+        LeadKind.FURNACE_MELT: _FURNACE,
+        LeadKind.SEALED_SITE: _SEALED,
+        LeadKind.METER_SILENT: _SILENT,
+        LeadKind.CONSUMPTION: _CONSUMPTION,
+    }
 )
 """Every kind of lead has a row; a test holds it."""
 

@@ -24,7 +24,7 @@ from monitor.lead_texts import WORDINGS, Bilingual, Facts, summary_of
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 DEFAULT_HOLD: Final[Mapping[LeadKind, int]] = MappingProxyType(
-    {LeadKind.FURNACE_MELT: 2, LeadKind.SEALED_SITE: 1, LeadKind.METER_SILENT: 1}
+    {LeadKind.FURNACE_MELT: 2, LeadKind.SEALED_SITE: 1, LeadKind.METER_SILENT: 1, LeadKind.CONSUMPTION: 1}
 )
 
 

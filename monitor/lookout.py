@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from connectors.mqtt import MqttSource
 from models.domain.clock import Clock
 from monitor.desk.outbox_rows import waiting
+from monitor.influx_feed import InfluxFeed
 from monitor.intake import IntakeQueue
 from monitor.metrics import Metrics, SecurityEvent
 from monitor.outbox import OutboxSender
@@ -44,6 +45,7 @@ class Lookout:
     sinks: Sequence[str]
     time_watch: TimeWatch | None
     service: ServiceManager
+    feed: InfluxFeed | None = None
 
     def start(self) -> threading.Thread:
         """Watch the calling thread as the core's, and the others; the thread ends when the daemon is to stop."""
@@ -51,6 +53,8 @@ class Lookout:
         supervisor.watch(ThreadName.CORE, threading.current_thread(), max_age_s=MAX_THREAD_AGE_S)
         supervisor.watch(ThreadName.MQTT, None, max_age_s=MAX_THREAD_AGE_S)
         supervisor.watch(ThreadName.OUTBOX, None, max_age_s=MAX_THREAD_AGE_S)
+        if self.feed is not None:
+            supervisor.watch(ThreadName.INFLUX, None, max_age_s=MAX_THREAD_AGE_S)
         supervisor.limit_lag("ack lag in seconds", self._oldest_waiting_s, MAX_READY_ACK_LAG_S)
         thread = threading.Thread(target=self._run, name="gridwarden-watch", daemon=True)
         thread.start()
@@ -86,6 +90,11 @@ class Lookout:
             supervisor.fail(ExitCode.SOFTWARE, f"the outbox failed: {self.sender.failure}")
         elif now_s - self.sender.last_progress < MAX_THREAD_AGE_S:
             supervisor.progress(ThreadName.OUTBOX)
+        feed = self.feed
+        if feed is not None and feed.failure is not None:
+            supervisor.fail(ExitCode.SOFTWARE, f"the InfluxDB feed failed: {feed.failure}")
+        elif feed is not None and now_s - feed.last_progress_s < MAX_THREAD_AGE_S:
+            supervisor.progress(ThreadName.INFLUX)
 
     def _look_at_time(self, watch: TimeWatch) -> None:
         step_s = watch.step_s()
@@ -101,8 +110,11 @@ class Lookout:
     def _look_at_sinks(self) -> None:
         """Where the desk is full or busy, what waits to be sent is asked again at the next look."""
         failing = self.sender.failing
-        if failing:
-            self.supervisor.degrade(State.DEGRADED_SINK, f"{', '.join(failing)} takes no notices; they wait")
+        trouble = [f"{', '.join(failing)} takes no notices; they wait"] if failing else []
+        if self.feed is not None and self.feed.trouble:
+            trouble.append(f"InfluxDB takes no readings, which are in the history: {self.feed.trouble}")
+        if trouble:
+            self.supervisor.degrade(State.DEGRADED_SINK, "; ".join(trouble))
         else:
             self.supervisor.recover(State.DEGRADED_SINK)
         try:

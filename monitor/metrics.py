@@ -11,13 +11,17 @@ from typing import Any, Final, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, ProcessCollector
 
+from connectors.write_fault import WriteFault
 from detectors.table import DETECTORS
 from models.domain.leads import LeadKind
 from models.domain.readings import RejectReason
+from monitor.audit.scan import ScannedStore
 from monitor.desk.events import ChangeKind
 from monitor.supervise import State, ThreadName
 
 NAMESPACE: Final = "gridwarden"
+HISTORY_FAULT: Final = "history"
+"""Kind of a failure to feed InfluxDB that lies on our side: the history could not be read."""
 
 
 class Outcome(StrEnum):
@@ -45,6 +49,8 @@ class SinkName(StrEnum):
     WEBHOOK = "webhook"
     MQTT = "mqtt"
     FILE = "file"
+    APPRISE = "apprise"
+    MAIL = "mail"
 
 
 class SendResult(StrEnum):
@@ -117,12 +123,24 @@ class Metrics:
         self.detector_failures = kit.counter(
             "detector_failures", "Slices of meters a detector raised on; they are undetermined.", detector=DETECTORS
         )
+        self.damage = kit.counter(
+            "stored_damage", "Stored files that the daily scan found to be not what was written.", store=ScannedStore
+        )
         self.leads = kit.counter("leads", "Changes to leads.", kind=LeadKind, change=ChangeKind)
         self.outbox_pending = kit.gauge(
             "outbox_pending", "Notices neither sent nor abandoned by a person.", sink=SinkName
         )
         self.outbox_age_seconds = kit.gauge("outbox_oldest_age_seconds", "Age of the oldest of them.", sink=SinkName)
         self.outbox_attempts = kit.counter("outbox_attempts", "Attempts to send.", sink=SinkName, result=SendResult)
+        self.influx_points = kit.counter("influx_points", "Points InfluxDB took; repeats count again.")
+        self.influx_refused = kit.counter("influx_refused_points", "Points InfluxDB will never take, left out.")
+        self.influx_failures = kit.counter(
+            "influx_failures", "Attempts to feed InfluxDB that failed.", kind=[*WriteFault, HISTORY_FAULT]
+        )
+        self.influx_lag_records = kit.gauge("influx_lag_records", "Journal records InfluxDB does not have all of.")
+        self.influx_lag_seconds = kit.gauge(
+            "influx_lag_seconds", "Time since InfluxDB last had everything; 0 while it has."
+        )
         self.security_events = kit.counter("security_events", "Security events.", event=SecurityEvent)
         self.gaps = kit.counter("gaps", "Times at which readings may have been missed.", cause=GapCause)
         self.mqtt_connected = kit.gauge("mqtt_connected", "1 while the broker connection is up.")

@@ -14,6 +14,7 @@ import structlog
 from connectors.sink import Delivered, Delivery, Refused, Sink, Unavailable
 from models.domain.clock import Clock
 from monitor.desk.outbox_rows import OutboxState, Parcel, claim, release, reset_sending, settle
+from monitor.fault_points import FaultPoint, hit
 from monitor.metrics import SendResult
 
 __all__ = ["Delivered", "Delivery", "OutboxSender", "Refused", "Sink", "Unavailable", "backoff_s"]
@@ -104,12 +105,14 @@ class _SinkWorker:
 
     def _attempt(self, parcel: Parcel) -> None:
         try:
+            hit(FaultPoint.BEFORE_SEND)
             delivery = self._sink.send(parcel.body, parcel.idempotency_key, parcel.subject, parcel.event_type)
         except Unavailable as error:
             self._put_off(parcel, str(error), error.retry_after_s)
         except Exception as error:  # noqa: BLE001 - a fault in one sink must not stop the house; its text may hold a secret
             self._put_off(parcel, f"fault in the sink: {type(error).__name__}", None)
         else:
+            hit(FaultPoint.AFTER_SEND)
             self._settle(parcel, delivery)
 
     def _settle(self, parcel: Parcel, delivery: Delivery) -> None:

@@ -24,11 +24,14 @@ from monitor.admission import Admitted, TimeRules, admit, readmit
 from monitor.agenda import Agenda
 from monitor.applier import Applier
 from monitor.desk.store import Desk, LeadChange
+from monitor.fault_points import FaultPoint, hit
 from monitor.feeds import Feed, Feeds
 from monitor.history.history import History
+from monitor.journal.body import Retried
 from monitor.journal.journal import Journal, JournalEntry
 from monitor.journal.redelivered import RefusedBefore
 from monitor.judge import Job, Judge, Keys
+from monitor.retrying import only_asked
 from monitor.roster import Roster
 from monitor.storage import StoreFull
 
@@ -37,6 +40,8 @@ log = logging.getLogger(__name__)
 FLUSH_ROWS: Final = 100_000
 FLUSH_AGE_S: Final = 1.0
 LATE_EVERY_S: Final = 5.0
+FAR_TIMES: Final = 12
+"""Times `LATE_EVERY_S` from one pass of the detectors that look back to the next."""
 WATERMARK_EVERY_S: Final = 0.5
 _LONG_AGO: Final = -1e9
 _DAY_MS: Final = 86_400_000
@@ -103,8 +108,10 @@ class Pipeline:
     _running: tuple[Job, Iterator[Keys]] | None = field(default=None, init=False)
     _flushed_s: float = field(default=0.0, init=False)
     _late_s: float = field(default=0.0, init=False)
+    _passed_s: float = field(default=_LONG_AGO, init=False)
     _marked_s: float = field(default=_LONG_AGO, init=False)
     _cursor: int = field(default=0, init=False)
+    _unmarked: list[tuple[int, Sequence[Retried]]] = field(default_factory=list, init=False)
 
     @property
     def roster(self) -> Roster:
@@ -113,6 +120,8 @@ class Pipeline:
     def recover(self) -> None:
         """Start-up is crash recovery: rings from history, then every journal record the stores have not seen."""
         self.applier.rebuild()
+        for interval_s, ring in self.applier.rings.items():
+            self.agenda.reports(interval_s, ring.newest_ms()[0])
         self.applier.applied_seq = self.history.cursor
         self._cursor = self.desk.journal_cursor()
         self.feeds.received(self._newest_ms() - self.rules.future_s * 1000)
@@ -120,8 +129,10 @@ class Pipeline:
         for entry in self.journal.read(min(self.history.cursor, self._cursor)):
             self._reapply(entry)
         self.applier.flush()
+        self._mark_retried()
         self.agenda.on_restart()
         self._advance_marks()
+        self.judge.prepare(self._last_night())
 
     def intake_once(self, wait_s: float) -> int:
         """Take a group, decide every reading, commit, acknowledge, apply; returns the messages taken.
@@ -145,10 +156,24 @@ class Pipeline:
         group = admit(decode_group(new, self.adapters), new, self.roster, self.rules)
         began_s = self.clock.monotonic_s()
         seq = self.journal.commit(new, self.annotate(new, group.rejections))
+        hit(FaultPoint.AFTER_COMMIT)
+        hit(FaultPoint.BEFORE_ACK)
         self.source.acknowledge(messages)
+        hit(FaultPoint.AFTER_ACK)
         self.observer.committed(new, group, self.clock.monotonic_s() - began_s)
         self.refused.remember(new, group.rejections)
         self._apply(group, new, seq)
+
+    def take_again(self, messages: Sequence[RawMessage], retried: Sequence[Retried]) -> int:
+        """Messages from quarantine once more, a commit group of their own (`monitor.retrying`); returns its number."""
+        decoded = only_asked(decode_group(messages, self.adapters), retried)
+        group = admit(decoded, messages, self.roster, self.rules)
+        seq = self.journal.commit(messages, group.rejections, retried)
+        hit(FaultPoint.AFTER_COMMIT)
+        self._unmarked.append((seq, retried))
+        self._apply(group, messages, seq)
+        self._mark_retried()
+        return seq
 
     def tick(self) -> None:
         """Record that time passed, so that silence is a fact of the journal (design §6)."""
@@ -184,9 +209,9 @@ class Pipeline:
     def settle(self) -> None:
         """Judge everything that is due and all late readings, then move the desk's cursor: a point of rest."""
         self.applier.flush()
-        self._marked_s = self._late_s = _LONG_AGO
+        self._marked_s = self._late_s = self._passed_s = _LONG_AGO
         while self.judge_once():
-            self._late_s = _LONG_AGO
+            self._late_s = self._passed_s = _LONG_AGO
 
     def finish(self) -> None:
         """Judge every night that has readings, in event-time order, as if its time had come (replay and demo)."""
@@ -211,7 +236,7 @@ class Pipeline:
     def close(self) -> None:
         """Put everything that was applied into history."""
         self.applier.flush()
-        if self._running is None and not self._jobs and not self.agenda.has_late:
+        if self._running is None and not self._jobs and self.agenda.is_settled:
             self._move_cursor()
 
     def _apply(self, group: Admitted, messages: Sequence[RawMessage], seq: int) -> None:
@@ -224,7 +249,11 @@ class Pipeline:
         elif entry.messages:
             whole = {i: m for i, m in enumerate(entry.messages) if i not in entry.cut}
             messages = [whole.get(i, _EMPTY) for i in range(len(entry.messages))]
-            group = readmit(decode_group(messages, self.adapters), messages, entry.rejections, self.roster)
+            decoded = decode_group(messages, self.adapters)
+            if entry.retried:
+                decoded = only_asked(decoded, entry.retried)
+                self._unmarked.append((entry.seq, entry.retried))
+            group = readmit(decoded, messages, entry.rejections, self.roster)
             if entry.seq > self.history.cursor:
                 self._apply(group, entry.messages, entry.seq)
             else:
@@ -238,15 +267,28 @@ class Pipeline:
         if self._advance_marks() and (job := self._due()) is not None:
             self._marked_s = _LONG_AGO
             return job
+        now_s = self.clock.monotonic_s()
         if not self.agenda.has_late:
-            self._late_s = self.clock.monotonic_s()
-            if self.applier.n_old == 0:
-                self._move_cursor()
-        elif self.clock.monotonic_s() - self._late_s >= self.late_every_s:
+            self._late_s = now_s
+        elif now_s - self._late_s >= self.late_every_s:
             self.applier.flush()
             self._jobs = self.agenda.late(self._by_feed)
-            return self._jobs.pop(0) if self._jobs else None
+        self._jobs = self._jobs or self._far_jobs(now_s)
+        if self._jobs:
+            return self._jobs.pop(0)
+        if self.agenda.is_settled and self.applier.n_old == 0:
+            self._move_cursor()
         return None
+
+    def _far_jobs(self, now_s: float) -> list[Job]:
+        """The next night for the detectors that look back; a pass over the nights begins once in a while."""
+        if not self.agenda.following.is_passing:
+            due = now_s - self._passed_s >= FAR_TIMES * self.late_every_s
+            if not (due and self.agenda.following.is_waiting) or self.agenda.has_late:
+                return []
+            self.agenda.following.begin()
+            self._passed_s = now_s
+        return self.agenda.far(self._by_feed)
 
     def _due(self) -> Job | None:
         """The next night to close, else a look at sealed sites while their night goes on."""
@@ -306,7 +348,14 @@ class Pipeline:
             self.applier.flush()
             self._flushed_s = now_s
 
+    def _mark_retried(self) -> None:
+        """Tell the desk which quarantine entries were taken in; before its cursor passes their records."""
+        while self._unmarked:
+            self.desk.mark_retried(*self._unmarked[0])
+            del self._unmarked[0]
+
     def _move_cursor(self) -> None:
+        self._mark_retried()
         if self.applier.applied_seq > self._cursor:
             self._cursor = self.applier.applied_seq
             self.desk.set_journal_cursor(self._cursor)

@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +14,14 @@ from numpy.typing import NDArray
 
 from models.domain.readings import MeterRun, RejectReason, runs_of
 from models.domain.register import Register
+from monitor.meter_rows import MeterRows
 
 _UNKNOWN_PUBLISHER: Final = -2
 _OWN_PUBLISHER: Final = -3
 _MAX_RUNS: Final = 4096
+_MOST_HOMES: Final = 16
+_MANY: Final = 256
+"""Readings of a group not asked about before, from which on the whole register is asked at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,10 @@ class Roster:
         self.publishers: tuple[str, ...] = tuple(sorted(set(last.values())))
         code = {name: i for i, name in enumerate(self.publishers)}
         self.home = np.array([code[last[meter]] for meter in self.ids], dtype=np.int32)
+        self.rows = MeterRows(register, self.index)
+        self._asked_on: set[dt.date] = set()
+        self._homes: dict[int, tuple[NDArray[np.int32], dict[str, NDArray[np.intp]]]] = {}
+        self._read: tuple[pa.Array[Any], tuple[int, int, list[tuple[int, int]]], NDArray[np.int32]] | None = None
         self._runs: dict[int, tuple[MeterRun, NDArray[np.int32]]] = {}
         self._publishers: dict[str, int] = {}
         self._publisher = np.full(n, -1, dtype=np.int32)
@@ -72,11 +80,11 @@ class Roster:
         keys = self._keys(meters)
         senders = np.array([self._sender(p) for p in publishers], dtype=np.int32)
         sender = senders[message] if n else np.zeros(0, dtype=np.int32)
-        settled = np.zeros(n, dtype=np.bool_)
-        if self.ids:
-            owner = self._publisher[keys]
-            settled = (keys >= 0) & ((owner == sender) | ((sender == _OWN_PUBLISHER) & (owner >= 0)))
-            settled &= (self._from_ms[keys] < ts_ms) & (ts_ms <= self._to_ms[keys])
+        settled = self._settled(keys, ts_ms, sender)
+        new = np.flatnonzero(~settled & (keys >= 0))
+        if len(new) >= _MANY and self._ask_all(int(ts_ms[new[0]])):
+            senders = np.array([self._sender(p) for p in publishers], dtype=np.int32)
+            settled = self._settled(keys, ts_ms, senders[message])
         refused: dict[int, RejectReason] = {}
         cadence_s, factor, may_revise = self._facts(keys)
         for i in np.flatnonzero(~settled).tolist():
@@ -88,6 +96,32 @@ class Roster:
             else:
                 cadence_s[i], factor[i], may_revise[i] = answer
         return Admission(keys, cadence_s, factor, may_revise, refused)
+
+    def _settled(
+        self, keys: NDArray[np.int32], ts_ms: NDArray[np.int64], sender: NDArray[np.int32]
+    ) -> NDArray[np.bool_]:
+        """(n,) True where the answer to an earlier reading holds for this one."""
+        if not self.ids:
+            return np.zeros(len(keys), dtype=np.bool_)
+        owner = self._publisher[keys]
+        settled: NDArray[np.bool_] = (keys >= 0) & ((owner == sender) | ((sender == _OWN_PUBLISHER) & (owner >= 0)))
+        settled &= (self._from_ms[keys] < ts_ms) & (ts_ms <= self._to_ms[keys])
+        return settled
+
+    def _ask_all(self, ts_ms: int) -> bool:
+        """Take up what holds for every meter at a stamp; False where that was done for its day before."""
+        on = dt.datetime.fromtimestamp((ts_ms - 1) / 1000.0, self.register.zone).date()
+        if on in self._asked_on:
+            return False
+        self._asked_on.add(on)
+        told, names = self.rows.permits(on)
+        codes = np.array([self._publishers.setdefault(name, len(self._publishers)) for name in names], dtype=np.int32)
+        key = told.key
+        self._publisher[key] = codes[told.publisher]
+        self._cadence_s[key], self._factor[key] = told.cadence_s, told.factor
+        self._may_revise[key] = told.may_revise
+        self._from_ms[key], self._to_ms[key] = told.from_ms, told.to_ms
+        return True
 
     def _sender(self, publisher: str) -> int:
         return self._publishers.get(publisher, _UNKNOWN_PUBLISHER) if publisher else _OWN_PUBLISHER
@@ -142,10 +176,21 @@ class Roster:
         self._from_ms[key], self._to_ms[key] = answer.from_ms, answer.to_ms
         return answer.cadence_s, answer.factor, answer.may_revise
 
-    def by_publisher(self, keys: NDArray[np.int32]) -> dict[str, NDArray[np.bool_]]:
-        """For each publisher that meters of `keys` are registered with last, a mask over `keys`."""
-        homes = self.home[keys]
-        return {self.publishers[code]: homes == code for code in np.unique(homes).tolist()}
+    def by_publisher(self, keys: NDArray[np.int32]) -> dict[str, NDArray[np.intp]]:
+        """For each publisher that meters of `keys` are registered with last, their positions in `keys`.
+
+        Kept for the keys asked last: those of the rings, which seldom change.
+        """
+        known = self._homes.get(len(keys))
+        if known is None or not np.array_equal(known[0], keys):
+            if len(self._homes) >= _MOST_HOMES:
+                self._homes.clear()
+            homes = self.home[keys]
+            sizes = np.bincount(homes, minlength=len(self.publishers))
+            parts = np.split(np.argsort(homes, kind="stable"), np.cumsum(sizes)[:-1]) if sizes.size else []
+            groups = {name: mine for name, mine in zip(self.publishers, parts, strict=True) if mine.size}
+            known = self._homes[len(keys)] = (keys.copy(), groups)
+        return known[1]
 
     def by_any_publisher(self) -> dict[str, NDArray[np.int32]]:
         """Keys of the meters that were ever registered with a publisher, by publisher."""
@@ -154,9 +199,24 @@ class Roster:
             keys.setdefault(row.publisher, set()).add(self.index[row.meter])
         return {publisher: np.array(sorted(mine), dtype=np.int32) for publisher, mine in keys.items()}
 
+    def keys_of(self, meters: pa.Array[Any]) -> NDArray[np.int32]:
+        """Key of each meter of an Arrow array of strings, (n,), -1 for one the register does not know.
+
+        Kept for the array asked last: tables read piece by piece share their dictionary.
+        """
+        places = [(part.address, part.size) for part in meters.buffers() if part is not None]
+        if self._read is None or self._read[1] != (len(meters), meters.offset, places):
+            keys = self._looked_up(meters.to_pylist())
+            self._read = (meters, (len(meters), meters.offset, places), keys)
+        return self._read[2]
+
+    def by_any_cadence(self) -> dict[int, NDArray[np.int32]]:
+        """Keys of the meters that were ever registered at a cadence, by cadence in seconds."""
+        keys: dict[int, set[int]] = {}
+        for row in self.register.rows.meters:
+            keys.setdefault(row.cadence_s, set()).add(self.index[row.meter])
+        return {cadence_s: np.array(sorted(mine), dtype=np.int32) for cadence_s, mine in keys.items()}
+
     def members(self, on: dt.date) -> dict[tuple[str, int], NDArray[np.int32]]:
         """Keys of the meters registered on a date, by (publisher, cadence in s): the feeds of that day."""
-        feeds: dict[tuple[str, int], list[int]] = {}
-        for row in self.register.meters_on(on):
-            feeds.setdefault((row.publisher, row.cadence_s), []).append(self.index[row.meter])
-        return {feed: np.array(keys, dtype=np.int32) for feed, keys in feeds.items()}
+        return dict(self.rows.on(on).feeds)

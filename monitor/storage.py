@@ -15,6 +15,8 @@ from typing import Final
 LOCK_NAME: Final = "lock"
 BALLAST_NAME: Final = "ballast"
 BALLAST_BYTES: Final = 64 * 1024 * 1024
+RESTORING_NAME: Final = "restoring"
+"""Stands in a state directory while a restore into it is not whole; no one takes the lock there."""
 
 _BUSY_TIMEOUT_MS: Final = 5000
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
@@ -102,10 +104,12 @@ class StateLock:
     def acquire(cls, state_dir: Path) -> StateLock:
         """Take the lock and write our process id into it.
 
-        Raises `StoreLocked` if another holder, in this process or another, has it; `StoreFull` or `StoreFatal` if the
-        directory cannot be written.
+        Raises `StoreLocked` if another holder, in this process or another, has it; `StoreDamaged` where a restore did
+        not end; `StoreFull` or `StoreFatal` if the directory cannot be written.
         """
         path = state_dir / LOCK_NAME
+        if (state_dir / RESTORING_NAME).exists():
+            raise StoreDamaged(state_dir / RESTORING_NAME, "a restore into this directory was interrupted")
         with disk_errors(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

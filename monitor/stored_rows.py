@@ -12,15 +12,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from models.domain.clock import Clock, SystemClock
+
 Row = dict[str, Any]
 
 
 class StoredRows:
     """Fits `monitor.ops.local_api.LocalData` and `monitor.cli.access.Access`; `status` is what the owner says."""
 
-    def __init__(self, state_dir: Path, status: Callable[[], Row]) -> None:
+    def __init__(self, state_dir: Path, status: Callable[[], Row], clock: Clock | None = None) -> None:
+        """`clock` says which silences are in force."""
         self._state_dir = state_dir
         self._status = status
+        self._clock = clock or SystemClock()
 
     def status(self) -> Row:
         return self._status()
@@ -30,19 +34,37 @@ class StoredRows:
         from monitor.desk.queries import list_leads
 
         with self._desk() as desk:
-            return list_leads(desk, **filters) if desk is not None else []
+            return list_leads(desk, now_ms=self._clock.wall_ms(), **filters) if desk is not None else []
 
     def lead(self, lead_id: str) -> Row | None:
         """One lead with its trail; None where there is none."""
         from monitor.desk.queries import show_lead
 
         with self._desk() as desk:
-            return show_lead(desk, lead_id) if desk is not None else None
+            return show_lead(desk, lead_id, now_ms=self._clock.wall_ms()) if desk is not None else None
 
-    def quarantine(self, *, limit: int = 100, offset: int = 0, **filters: Any) -> list[Row]:
+    def silences(self, *, ended: bool = False) -> list[Row]:
+        """Silences, the newest first; those that are over only if asked for."""
+        from monitor.desk.queries import silences_of
+
+        with self._desk() as desk:
+            return silences_of(desk, now_ms=self._clock.wall_ms(), ended=ended) if desk is not None else []
+
+    def notices(self, *, limit: int = 100) -> list[Row]:
+        """Notices that wait for a person, oldest first."""
+        from monitor.desk.queries import refused_notices
+
+        with self._desk() as desk:
+            return refused_notices(desk, limit) if desk is not None else []
+
+    def quarantine(
+        self, *, limit: int = 100, offset: int = 0, resolved: bool | None = None, **filters: Any
+    ) -> list[Row]:
         """Entries newest first; filters of `monitor.journal.quarantine.list_quarantine`.
 
-        What a publisher had refused beyond its bound follows the first page as counts, rows without an `id`.
+        Each has its last `retry`, None where there was none; `resolved` asks for those that were taken in since, or
+        those that were not. What a publisher had refused beyond its bound follows the first page of open entries as
+        counts, rows without an `id`.
         """
         from monitor.journal.quarantine import MAX_LIMIT, list_quarantine
 
@@ -50,22 +72,37 @@ class StoredRows:
         counts: list[Row] = []
         before_id: int | None = None
         while (missing := offset + limit - len(entries)) > 0:
-            asked = min(MAX_LIMIT, missing)
+            asked = min(MAX_LIMIT, missing) if resolved is None else MAX_LIMIT
             page = list_quarantine(self._state_dir, limit=asked, before_id=before_id, **filters)
             found = [row for row in page if row.get("id") is not None]
             if before_id is None:
                 counts = [row for row in page if row.get("id") is None]
-            entries += found
+            entries += [row for row in self._with_retries(found) if resolved in (None, row["resolved"])]
             if len(found) < asked:
                 break
             before_id = found[-1]["id"]
-        return entries[offset:] + (counts if offset == 0 else [])
+        return entries[offset : offset + limit] + (counts if offset == 0 and not resolved else [])
 
     def quarantined(self, entry_id: int) -> Row | None:
-        """One entry with its raw bytes; None where there is none."""
+        """One entry with its raw bytes and its last `retry`; None where there is none."""
         from monitor.journal.quarantine import show_quarantine
 
-        return show_quarantine(self._state_dir, entry_id)
+        row = show_quarantine(self._state_dir, entry_id)
+        return None if row is None else self._with_retries([row])[0]
+
+    def _with_retries(self, entries: list[Row]) -> list[Row]:
+        from monitor.desk.retries import ACCEPTED, retries_of
+
+        found: dict[int, Row] = {}
+        with self._desk() as desk:
+            if desk is not None:
+                with desk.begin() as connection:
+                    found = retries_of(connection, [row["id"] for row in entries])
+        retries = [found.get(row["id"]) for row in entries]
+        return [
+            row | {"retry": retry, "resolved": retry is not None and retry["outcome"] == ACCEPTED}
+            for row, retry in zip(entries, retries, strict=True)
+        ]
 
     @contextlib.contextmanager
     def _desk(self) -> Iterator[sa.Engine | None]:

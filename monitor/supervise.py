@@ -72,6 +72,7 @@ class ThreadName(StrEnum):
     MQTT = "mqtt"
     OUTBOX = "outbox"
     OPS = "ops"
+    INFLUX = "influx"
 
 
 class InvariantBrokenError(RuntimeError):

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import Final
+from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.channels import CHANNELS, ChannelKind
-from models.domain.nights import Night
+from models.domain.nights import DAY_S, Night
 from models.domain.windows import SlotFlag, Window
 from monitor.contested import Cell, Stamp
+from monitor.slots import ClockSlots, slots_of
 
 REGISTER_QUANTUM_KWH: Final = 0.01
 OFF_TICK_SHARE: Final = 0.05
@@ -26,6 +28,8 @@ OFF_TICK_SHARE: Final = 0.05
 _MISSING: Final = np.iinfo(np.int32).min
 _NEVER: Final = -(1 << 40)
 _ROWS_AT_FIRST: Final = 256
+_GROWTH: Final = 1.25
+_LOOKED_AT_ONCE: Final = 16_384
 
 
 class Outcome(IntEnum):
@@ -42,16 +46,30 @@ class Ring:
 
     Instants are float32. Registers are whole 0.01 kWh counted from a base per row in int32, so a slot costs four bytes
     and differences are exact; a jump too wide for that marks the row, and its older slots are then read from history,
-    into a ring built `wide` (int64), which holds any jump.
+    into a ring built `wide` (int64), which holds any jump. `zone` tells which night a daily reading belongs to.
+
+    Arrays reach beyond the rows in use, to `expected_rows` from the beginning, so that meters seen for the first time
+    seldom move them; what lies beyond is never touched and costs no memory.
     """
 
-    def __init__(self, interval_s: int, n_slots: int, *, wide: bool = False) -> None:
+    def __init__(
+        self,
+        interval_s: int,
+        n_slots: int,
+        *,
+        wide: bool = False,
+        zone: ZoneInfo | None = None,
+        expected_rows: int = 0,
+    ) -> None:
+        if interval_s == DAY_S and zone is None:
+            raise ValueError("a ring of daily readings needs the zone of its nights")
         self.interval_s = interval_s
         self.n_slots = n_slots
         self._count_type: type[np.int32 | np.int64] = np.int64 if wide else np.int32
         self._limit = np.iinfo(np.int64).max // 4 if wide else np.iinfo(np.int32).max - 1
         self.n_rows = 0
-        self._step_ms = interval_s * 1000
+        self._expected_rows = expected_rows
+        self._slots = ClockSlots(interval_s) if zone is None else slots_of(interval_s, zone)
         self._row_of: NDArray[np.int32] = np.full(_ROWS_AT_FIRST, -1, dtype=np.int32)
         self._key_of: NDArray[np.int32] = np.full(_ROWS_AT_FIRST, -1, dtype=np.int32)
         self._newest: NDArray[np.int64] = np.full(_ROWS_AT_FIRST, _NEVER, dtype=np.int64)
@@ -66,13 +84,14 @@ class Ring:
 
     @property
     def nbytes(self) -> int:
-        """Bytes the arrays hold."""
+        """Bytes of the rows in use, flags included."""
         values = (self._instants, self._registers, self._offset_ms)
-        return self._flags.nbytes + sum(array.nbytes for group in values for array in group.values())
+        slots = [self._flags, *(array for group in values for array in group.values())]
+        return sum(array[: self.n_rows].nbytes for array in slots)
 
     def newest_ms(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """(keys, stamp of the newest slot) of every meter seen."""
-        return self._key_of[: self.n_rows], self._newest[: self.n_rows] * self._step_ms
+        return self._key_of[: self.n_rows], self._slots.tick_ms(self._newest[: self.n_rows])
 
     def apply(
         self,
@@ -87,8 +106,8 @@ class Ring:
         what is known): those are what history has to keep. OLD readings lie before the ring and were not touched.
         """
         n = len(keys)
-        slot = (ts_ms + self._step_ms // 2) // self._step_ms
-        offset = (ts_ms - slot * self._step_ms).astype(np.int32)
+        slot = self._slots.of(ts_ms)
+        offset = (ts_ms - self._slots.tick_ms(slot)).astype(np.int32)
         row = self._rows(keys)
         self._advance(row, slot)
         old = (slot <= self._newest[row] - self.n_slots) | (slot <= self._torn[row])
@@ -111,15 +130,15 @@ class Ring:
         What lies before, and all of a meter that reported nothing since, is known to history alone.
         """
         row = self._rows(keys)
-        newest = (newest_ms + self._step_ms // 2) // self._step_ms
-        since = (since_ms + self._step_ms // 2) // self._step_ms
+        newest = self._slots.of(newest_ms)
+        since = int(self._slots.of(np.array([since_ms], dtype=np.int64))[0])
         self._newest[row] = np.maximum(self._newest[row], newest)
         self._torn[row] = np.maximum(self._torn[row], np.minimum(self._newest[row], since))
 
     def covers(self, keys: NDArray[np.int32], night: Night) -> NDArray[np.bool_]:
         """(n,) True where the ring still holds all it was ever told of the night, its opening boundary included."""
         row = self._known_rows(keys)
-        first = night.start_ms // self._step_ms
+        first, _ = self._slots.of_night(night)
         known = row >= 0
         held = (first > self._newest[row] - self.n_slots) & (first > self._torn[row])
         result: NDArray[np.bool_] = ~known | held
@@ -128,8 +147,7 @@ class Ring:
     def window(self, night: Night, keys: NDArray[np.int32], meters: Sequence[str]) -> Window:
         """The night's window of the meters `keys`; a meter never seen is all NaN."""
         row = self._known_rows(keys)
-        first = night.start_ms // self._step_ms
-        count = (night.end_ms - night.start_ms) // self._step_ms
+        first, count = self._slots.of_night(night)
         slots = np.arange(first, first + count + 1, dtype=np.int64)
         held = (row >= 0)[:, None] & (slots[None, :] <= self._newest[row][:, None])
         held &= slots[None, :] > self._newest[row][:, None] - self.n_slots
@@ -156,11 +174,20 @@ class Ring:
     def has_data(self, night: Night, keys: NDArray[np.int32]) -> NDArray[np.bool_]:
         """(n,) True where anything was reported for the night."""
         row = self._known_rows(keys)
-        first = night.start_ms // self._step_ms
-        count = (night.end_ms - night.start_ms) // self._step_ms
+        first, count = self._slots.of_night(night)
         slots = np.arange(first + 1, first + count + 1, dtype=np.int64)
+        found = np.zeros(len(keys), dtype=np.bool_)
+        for looked_at in (slots[[count // 2, -1]], slots):
+            left = np.flatnonzero(~found & (row >= 0))
+            for start in range(0, len(left), _LOOKED_AT_ONCE):
+                some = left[start : start + _LOOKED_AT_ONCE]
+                found[some] = self._reported(row[some], looked_at)
+        return found
+
+    def _reported(self, row: NDArray[np.int32], slots: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n,) True where a row holds a reading in any of the slots."""
         newest = self._newest[row][:, None]
-        held = (row >= 0)[:, None] & (slots[None, :] <= newest) & (slots[None, :] > newest - self.n_slots)
+        held = (slots[None, :] <= newest) & (slots[None, :] > newest - self.n_slots)
         reported = (self._flags[row[:, None], (slots % self.n_slots)[None, :]] & np.uint8(SlotFlag.HAS_DATA)) != 0
         result: NDArray[np.bool_] = (reported & held).any(axis=1)
         return result
@@ -186,39 +213,51 @@ class Ring:
             unseen = np.unique(keys[row < 0])
             self._reserve(self.n_rows + len(unseen))
             self._row_of[unseen] = np.arange(self.n_rows, self.n_rows + len(unseen), dtype=np.int32)
+            self._empty(self.n_rows, self.n_rows + len(unseen))
             self._key_of[self.n_rows : self.n_rows + len(unseen)] = unseen
             self.n_rows += len(unseen)
             row = self._row_of[keys]
         return row
 
     def _reserve(self, rows: int) -> None:
+        """Make room for so many rows; those beyond the ones in use are left as they come."""
         have = len(self._newest)
         if rows <= have:
             return
-        more = max(rows, have + have // 2) - have
-        self._key_of = np.concatenate((self._key_of, np.full(more, -1, dtype=np.int32)))
-        self._newest = np.concatenate((self._newest, np.full(more, _NEVER, dtype=np.int64)))
-        self._torn = np.concatenate((self._torn, np.full(more, _NEVER, dtype=np.int64)))
-        self._last_of = np.concatenate((self._last_of, np.zeros(more, dtype=np.int32)))
-        self._flags = np.concatenate((self._flags, np.zeros((more, self.n_slots), dtype=np.uint8)))
-        for name, values in self._instants.items():
-            empty = np.full((more, self.n_slots), np.nan, dtype=np.float32)
-            self._instants[name] = np.concatenate((values, empty))
+        room = max(rows, self._expected_rows, int(have * _GROWTH))
+        used = self.n_rows
+        self._key_of, self._last_of = _moved(self._key_of, room, used), _moved(self._last_of, room, used)
+        self._newest, self._torn = _moved(self._newest, room, used), _moved(self._torn, room, used)
+        self._flags = _moved(self._flags, room, used)
+        _move_all(self._instants, room, used)
+        _move_all(self._registers, room, used)
+        _move_all(self._base, room, used)
+        _move_all(self._offset_ms, room, used)
+
+    def _empty(self, first: int, end: int) -> None:
+        """Rows about to be taken into use hold nothing."""
+        rows = slice(first, end)
+        self._newest[rows] = self._torn[rows] = _NEVER
+        self._last_of[rows] = 0
+        self._flags[rows] = 0
+        for values in self._instants.values():
+            values[rows] = np.nan
         for name, counts in self._registers.items():
-            empty_counts = np.full((more, self.n_slots), _MISSING, dtype=self._count_type)
-            self._registers[name] = np.concatenate((counts, empty_counts))
-            self._base[name] = np.concatenate((self._base[name], np.full(more, _MISSING, dtype=np.int64)))
-        for name, offsets in self._offset_ms.items():
-            self._offset_ms[name] = np.concatenate((offsets, np.zeros((more, self.n_slots), dtype=np.int32)))
+            counts[rows] = _MISSING
+            self._base[name][rows] = _MISSING
+        for offsets in self._offset_ms.values():
+            offsets[rows] = 0
 
     def _channel(self, name: str) -> None:
         shape = (len(self._newest), self.n_slots)
         if CHANNELS[name].kind is ChannelKind.REGISTER:
             if name not in self._registers:
-                self._registers[name] = np.full(shape, _MISSING, dtype=self._count_type)
+                self._registers[name] = np.empty(shape, dtype=self._count_type)
+                self._registers[name][: self.n_rows] = _MISSING
                 self._base[name] = np.full(shape[0], _MISSING, dtype=np.int64)
         elif name not in self._instants:
-            self._instants[name] = np.full(shape, np.nan, dtype=np.float32)
+            self._instants[name] = np.empty(shape, dtype=np.float32)
+            self._instants[name][: self.n_rows] = np.nan
 
     def _advance(self, row: NDArray[np.int32], slot: NDArray[np.int64]) -> None:
         """Move each row's newest slot forward and empty the slots it now stands for."""
@@ -303,7 +342,7 @@ class Ring:
             outcome[index[stored]] = Outcome.STORED
         mark = np.uint8(SlotFlag.HAS_DATA)
         self._flags[r[reported], column[reported]] |= mark
-        beside = reported & self._beside(off)
+        beside = reported & self._slots.off_tick(off, OFF_TICK_SHARE)
         self._flags[r[beside], column[beside]] |= np.uint8(SlotFlag.OFF_TICK)
 
     def _fill(
@@ -335,13 +374,8 @@ class Ring:
             fresh[name][index] = present
         outcome[index[reported]] = Outcome.STORED
         on_tick, off_tick = np.uint8(SlotFlag.HAS_DATA), np.uint8(SlotFlag.HAS_DATA | SlotFlag.OFF_TICK)
-        marks = np.where(self._beside(off), off_tick, on_tick)
+        marks = np.where(self._slots.off_tick(off, OFF_TICK_SHARE), off_tick, on_tick)
         self._flags[r[reported], column[reported]] = marks[reported]
-
-    def _beside(self, offset: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Stamps further from their tick than a clock that is set."""
-        result: NDArray[np.bool_] = np.abs(offset) > OFF_TICK_SHARE * self._step_ms
-        return result
 
     def _compare(
         self,
@@ -432,3 +466,19 @@ class Ring:
         kept = SlotFlag(int(self._flags[row, column])) & SlotFlag.OFF_TICK
         self._flags[row, column] = int(cell.flags() | kept)
         return Outcome.CONFLICT if clash else Outcome.STORED
+
+
+_Cells = TypeVar("_Cells", bound=np.generic)
+
+
+def _moved(values: NDArray[_Cells], room: int, used: int) -> NDArray[_Cells]:
+    """The rows in use at the start of a longer array."""
+    longer = np.empty((room, *values.shape[1:]), dtype=values.dtype)
+    longer[:used] = values[:used]
+    return longer
+
+
+def _move_all(group: dict[str, NDArray[_Cells]], room: int, used: int) -> None:
+    """Every array of a group in turn, so that only one of them is there twice."""
+    for name, values in group.items():
+        group[name] = _moved(values, room, used)

@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.metadata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 import sqlalchemy as sa
 from threadpoolctl import threadpool_limits
 
-from detectors.base import Detector
+from connectors.mqtt_settings import Subscription
+from detectors.base import Detector, nights_looked_back
 from models.domain.clock import Clock
 from models.domain.register import Register
 from models.learned.features import FEATURE_VERSION
 from monitor.admission import TimeRules
 from monitor.agenda import Agenda
 from monitor.applier import Applier
+from monitor.audit.keeper import Checkpoints
+from monitor.audit.keys import SigningKey
+from monitor.audit.tables import stop_digests
+from monitor.backup.hold import BackupHold
+from monitor.backup.restored import audit_restore
+from monitor.collector import collector_paused
 from monitor.config.detectors import build_detectors
-from monitor.config.parts import lead_policy, subscribed_adapters
+from monitor.config.parts import lead_policy, routes, subscribed_adapters
 from monitor.config.settings import Settings
 from monitor.desk.database import open_desk
 from monitor.desk.store import Desk
+from monitor.evidence_pack.origins import detectors_version, keep_origins, short_digest
 from monitor.feeds import Feeds
 from monitor.history.history import History
 from monitor.journal.journal import Journal
 from monitor.judge import Judge
 from monitor.pipeline import Observer, Pipeline, Source
 from monitor.roster import Roster
+from monitor.storage import StoreFull
 
 PROVISIONAL: Final = frozenset({"sealed_site"})
 """Detectors that can say something before a night is over."""
@@ -46,6 +53,10 @@ class Core:
     history: History
     desk: Desk
     engine: sa.Engine
+    state_dir: Path
+    checkpoints: Checkpoints
+    backup: BackupHold = field(default_factory=BackupHold)
+    routes: tuple[Subscription, ...] = ()
 
 
 @contextlib.contextmanager
@@ -74,6 +85,7 @@ def open_core(
         stack.callback(history.close)
         engine = open_desk(state_dir)
         stack.callback(engine.dispose)
+        audit_restore(state_dir, engine, clock)
         detectors = build_detectors(settings.detectors)
         desk = Desk(
             engine,
@@ -85,8 +97,16 @@ def open_core(
         )
         journal = Journal.open(state_dir, clock, applied=max(history.cursor, desk.journal_cursor()))
         stack.callback(journal.close)
-        roster = Roster(register)
-        agenda = Agenda(register.zone, len(roster.ids), roster.by_any_publisher(), desk.closed_nights())
+        with collector_paused():
+            roster = Roster(register)
+        agenda = Agenda(
+            register.zone,
+            len(roster.ids),
+            roster.by_any_publisher(),
+            desk.closed_nights(),
+            registered=roster.by_any_cadence(),
+            looked_back=nights_looked_back(detectors),
+        )
         applier = Applier(roster, history, register.zone, agenda.on_readings)
         judge = Judge(
             applier=applier,
@@ -116,18 +136,27 @@ def open_core(
             zone=register.zone,
             observer=observer,
         )
+        keep_origins(state_dir, settings, register, detectors)
+        key = SigningKey.open(state_dir, settings.audit.key_file)
+        checkpoints = Checkpoints(state_dir, key, journal, engine, clock)
+        desk.checkpoint = lambda: checkpoints.newest
         pipeline.recover()
-        yield Core(pipeline, journal, history, desk, engine)
+        core = Core(
+            pipeline, journal, history, desk, engine, state_dir, checkpoints, routes=routes(settings.subscriptions)
+        )
+        stack.callback(core.backup.release)
+        yield core
+        with contextlib.suppress(StoreFull):
+            checkpoints.stop(lambda: stop_digests(engine, history, clock.monotonic_s))
 
 
 def versions(settings: Settings, register: Register, detectors: Sequence[Detector]) -> dict[str, str]:
     """What a lead's revision was made with: software, detectors with their settings, features, lead rules, register."""
-    shown = {detector.name: repr(detector) for detector in detectors}
     return {
         "software": software_version(),
-        "detectors": _digest(shown),
+        "detectors": detectors_version(detectors),
         "features": str(FEATURE_VERSION),
-        "leads": _digest(settings.leads.model_dump(mode="json")),
+        "leads": short_digest(settings.leads.model_dump(mode="json")),
         "register": register.version,
     }
 
@@ -135,7 +164,3 @@ def versions(settings: Settings, register: Register, detectors: Sequence[Detecto
 def software_version() -> str:
     """Version of the installed distribution."""
     return importlib.metadata.version("gridwarden")
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:16]

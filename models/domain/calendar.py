@@ -7,14 +7,19 @@ import datetime as dt
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.nights import Night
+from models.domain.nights import DAY_S, Night
 from models.domain.register import CalendarKind, CalendarRow, Register, TariffBand
 
 VALLEY_BANDS = frozenset({TariffBand.VALLEY, TariffBand.DEEP_VALLEY})
 
 
 def valley_mask(register: Register, night: Night, interval_s: int) -> NDArray[np.bool_] | None:
-    """(n_slots,) True where the middle of the slot lies in a valley band; None where the calendar has no tariff."""
+    """(n_slots,) True where the middle of the slot lies in a valley band; None where the calendar has no tariff.
+
+    None too for a whole day, which has hours of every band.
+    """
+    if interval_s >= DAY_S:
+        return None
     rows = [r for r in register.rows.calendar if r.kind is CalendarKind.TARIFF]
     days = (night.date, night.date + dt.timedelta(days=1))
     if not any(row.valid_on(day) for row in rows for day in days):

@@ -12,6 +12,7 @@ class LeadKind(StrEnum):
     FURNACE_MELT = "furnace_melt"
     SEALED_SITE = "sealed_site"
     METER_SILENT = "meter_silent"
+    CONSUMPTION = "consumption"
 
 
 class LeadState(StrEnum):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
+
+DAY_S: Final = 86_400
+"""The cadence of daily readings: one slot a night, that of the night their stamp lies in."""
 
 _QUARTER_MS: Final = 900_000
 """Every zone's offset is a multiple of this."""
@@ -30,6 +34,7 @@ class Night:
         return f"{self.date:%Y-%m}"
 
 
+@lru_cache(maxsize=4096)
 def night_of_date(date: dt.date, zone: ZoneInfo) -> Night:
     """The night whose evening is `date`."""
     return Night(date, _noon_ms(date, zone), _noon_ms(date + dt.timedelta(days=1), zone))

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from models.domain.readings import RejectReason
 
 ALWAYS: Final = dt.date(2000, 1, 1)
+_MOST_DATES: Final = 64
 
 
 class EnterpriseStatus(StrEnum):
@@ -266,6 +267,29 @@ class Register:
         site = self.site(row.site, on) if row is not None else None
         return self.enterprise(site.uscc, on) if site is not None else None
 
+    def sealed_on(self, on: dt.date) -> frozenset[str]:
+        """Meters whose enterprise is closed or cut off by its row of a date; kept for the dates asked last."""
+        known = self._sealed_by_date.get(on)
+        if known is None:
+            if len(self._sealed_by_date) >= _MOST_DATES:
+                self._sealed_by_date.clear()
+            owners = ((meter, self.enterprise_of_meter(meter, on)) for meter in self._ever_sealed)
+            known = self._sealed_by_date[on] = frozenset(
+                meter for meter, owner in owners if owner is not None and owner.status is not EnterpriseStatus.OPERATING
+            )
+        return known
+
+    @cached_property
+    def _sealed_by_date(self) -> dict[dt.date, frozenset[str]]:
+        return {}
+
+    @cached_property
+    def _ever_sealed(self) -> tuple[str, ...]:
+        """Meters of enterprises that were closed or cut off at any time: few, however long the register."""
+        shut = {row.uscc for row in self.rows.enterprises if row.status is not EnterpriseStatus.OPERATING}
+        sites = {row.site for row in self.rows.sites if row.uscc in shut}
+        return tuple(sorted({row.meter for row in self.rows.meters if row.site in sites}))
+
     def meters_on(self, on: dt.date) -> tuple[Meter, ...]:
         """Every meter valid on a date, by id."""
         return tuple(m for rows in (self._meters[i] for i in self.meter_ids) for m in rows if m.valid_on(on))
@@ -285,11 +309,12 @@ class Register:
             cadence_s=row.cadence_s,
             factor=1.0 if row.ratio_applied else row.ratio,
             may_revise=sender.may_revise,
-            from_ms=self._midnight_ms(max(row.valid_from, sender.valid_from)),
-            to_ms=min(self._midnight_ms(row.valid_to), self._midnight_ms(sender.valid_to)),
+            from_ms=self.midnight_ms(max(row.valid_from, sender.valid_from)),
+            to_ms=min(self.midnight_ms(row.valid_to), self.midnight_ms(sender.valid_to)),
         )
 
-    def _midnight_ms(self, date: dt.date | None) -> int:
+    def midnight_ms(self, date: dt.date | None) -> int:
+        """The stamp at which a local date begins, Unix ms; `FOREVER_MS` for None."""
         if date is None:
             return FOREVER_MS
         return int(dt.datetime(date.year, date.month, date.day, tzinfo=self.zone).timestamp()) * 1000
@@ -299,7 +324,7 @@ def _by(rows: Iterable[R], key: Callable[[R], str]) -> Mapping[str, Sequence[R]]
     groups: dict[str, list[R]] = defaultdict(list)
     for row in rows:
         groups[key(row)].append(row)
-    return dict(groups)
+    return {name: tuple(rows) for name, rows in groups.items()}
 
 
 def _valid(rows: Sequence[R], on: dt.date) -> R | None:

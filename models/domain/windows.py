@@ -9,7 +9,7 @@ from enum import IntFlag
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.nights import Night
+from models.domain.nights import DAY_S, Night
 
 
 class SlotFlag(IntFlag):
@@ -35,7 +35,9 @@ class Window:
     that is not a register to (n, n_slots) float32; `registers` maps a register to (n, n_slots + 1) float64 whose
     column 0 is the reading at the night's start. NaN: nothing was reported, or the values reported contradict each
     other (`SlotFlag.CONFLICT`). A channel no meter of the window carries is absent. `flags` (n, n_slots) uint8.
-    A cadence that does not divide the night leaves the last, incomplete slot out. `wrap_kwh` (n,) is the value at which
+    A cadence that does not divide the night leaves the last, incomplete slot out. At the cadence of a day
+    (`nights.DAY_S`) there is one slot, whatever the clock does to the night's length: it holds the reading stamped
+    within the night, and column 0 of its registers the one of the night before. `wrap_kwh` (n,) is the value at which
     a meter's energy registers wrap to zero, NaN where the register does not know it; None where nobody asked.
     """
 
@@ -52,7 +54,9 @@ class Window:
         return int(self.flags.shape[1])
 
     def end_ms(self) -> NDArray[np.int64]:
-        """Stamp of each slot, (n_slots,)."""
+        """Stamp of each slot, (n_slots,); of a day's only slot, the night's end."""
+        if self.interval_s == DAY_S:
+            return np.full(self.n_slots, self.night.end_ms, dtype=np.int64)
         step = self.interval_s * 1000
         return self.night.start_ms + step * np.arange(1, self.n_slots + 1, dtype=np.int64)
 

@@ -54,7 +54,7 @@ class Dips:
 def find_cycles(mean_kw: Floats, relative: Floats, inside: Bools, interval_s: int) -> Cycles:
     """Cycles of each meter's working blocks; (n, s) each. NaN slots hold no dip, and no cycle runs across one."""
     n = len(mean_kw)
-    dips = _dips(relative, inside)
+    dips = find_dips(relative, inside)
     known = np.isfinite(mean_kw)
     broken = np.cumsum(~(inside & known), axis=1)
     follows = np.flatnonzero(dips.row[1:] == dips.row[:-1])
@@ -115,7 +115,7 @@ def _medians(group: NDArray[np.intp], values: NDArray[np.float64], n: int) -> ND
     return np.asarray(0.5 * (table[row, low] + table[row, high]))
 
 
-def _dips(relative: Floats, inside: Bools) -> Dips:
+def find_dips(relative: Floats, inside: Bools) -> Dips:
     """Local minima inside blocks, at least `SHALLOWEST_DIP` below the lower of their two shoulders."""
     n, s = relative.shape
     reach = SHOULDER_SLOTS

@@ -31,6 +31,17 @@ LEAST_WIGGLE: Final = 0.045
 FEWEST_DIPS: Final = 2
 """Dips a night needs, and a whole cycle, before its instants and its P-Q circle are examined."""
 LEAST_COVERAGE: Final = 0.5
+_OF_SEVERAL: Final = (
+    "power_p05_kw",
+    "power_p20_kw",
+    "power_p95_kw",
+    "power_p98_kw",
+    "power_max_kw",
+    "load_factor",
+    "valley_share",
+    "jitter",
+)
+"""Plain features that take more than one value a night."""
 _FEWEST_CORE_SLOTS: Final = 6
 _SPIKE_TIMES: Final = 3.0
 _SHORTEST_STUCK_H: Final = 1.0
@@ -142,7 +153,9 @@ def night_features(window: Window, valley: NDArray[np.bool_] | None) -> dict[str
 
     `valley` (n_slots,) marks the window's slots in valley tariff hours, None where the calendar is unknown.
     NaN where a feature cannot be computed: no reading, coverage below one half (all but the quality features), no
-    working block, a cadence slower than the quarter hour (rhythm), more than two minutes (heats), or a flat load.
+    working block, a cadence slower than the quarter hour (rhythm), more than two minutes (heats), or a flat load. Of
+    the one value of a daily window come coverage, energy and the median, which is the mean over the day; a register
+    reported without the one of the day before covers the night, and its energy is NaN.
     Duplicates never reach a window; contradictions and resets are NaN slots; gaps shorten what is known and are never
     filled.
     """
@@ -158,6 +171,9 @@ def _fill(out: Floats, window: Window, rows: slice, valley: NDArray[np.bool_] | 
     part = np.full(out.shape, np.nan, dtype=np.float32)
     series = night_series(window, rows)
     p95_kw, p20_kw, covered = _plain(part, window, series, valley)
+    if window.n_slots == 1:
+        _one_value(part, window, rows)
+        covered[:] = False
     _quality(part, window, rows, series)
     part[: len(_PLAIN)] = round_features(part[: len(_PLAIN)])
     looked_at = np.flatnonzero(covered & (p95_kw >= SMALLEST_FURNACE_KW) & (part[_ROW["jitter"]] >= LEAST_JITTER))
@@ -210,6 +226,15 @@ def _plain(
         drawn = covered & (total > 0.0)
         out[_ROW["valley_share"]] = np.where(drawn, in_valley / np.where(drawn, total, 1.0), nothing)
     return p95, quantiles[0.20], loaded
+
+
+def _one_value(out: Floats, window: Window, rows: slice) -> None:
+    """Take back what a single value does not say; a register or an instant alone is a reading of unknown energy."""
+    for name in _OF_SEVERAL:
+        out[_ROW[name]] = np.nan
+    for reported in (window.registers.get("e_imp_kwh"), window.instants.get("p_kw")):
+        if reported is not None:
+            out[_ROW["coverage"], np.isfinite(reported[rows, -1])] = 1.0
 
 
 def _quantile(ordered: Floats, count: NDArray[np.intp], q: float) -> Floats:

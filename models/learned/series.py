@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.domain.nights import DAY_S
 from models.domain.windows import Window
 from models.learned.counting import count_true
 from models.learned.energy import interval_energy_kwh
@@ -31,11 +32,11 @@ class NightSeries:
     """Power of n meters over one night, (n, s) float32 kW on a grid of `grid_s` seconds; NaN where unknown.
 
     `mean_kw` is the interval mean: from registers, else reported means, else instants (`from_instants` (n,) says for
-    whom; nothing is mixed within a meter); `ordered_kw` is the same sorted along the night, NaN last, and `count` (n,)
-    what is known. `resets` (n,) counts falls of the import register. `snapshot_kw` and `snapshot_kvar` are the
-    instants at the end of each slot, None where no meter reports them. `fine_kw` (n, s_fine) is the native series of a
-    cadence of at most two minutes, else None. `quarter` tells whether the grid is the quarter hour that the cycle
-    features need.
+    whom; nothing is mixed within a meter; one instant says nothing of a day); `ordered_kw` is the same sorted along the
+    night, NaN last, and `count` (n,) what is known. `resets` (n,) counts falls of the import register. `snapshot_kw`
+    and `snapshot_kvar` are the instants at the end of each slot, None where no meter reports them. `fine_kw`
+    (n, s_fine) is the native series of a cadence of at most two minutes, else None. `quarter` tells whether the grid is
+    the quarter hour that the cycle features need.
     """
 
     mean_kw: Floats
@@ -60,7 +61,8 @@ def night_series(window: Window, rows: slice) -> NightSeries:
     reported_kw = _instants(window, "p_mean_kw", rows)
     metered_kw, resets = _metered_kw(window, rows)
     shape = (len(window.meters[rows]), window.n_slots)
-    mean_kw, from_instants = _first_with_data(shape, metered_kw, reported_kw, snapshot_kw)
+    sampled_kw = snapshot_kw if window.interval_s < DAY_S else None
+    mean_kw, from_instants = _first_with_data(shape, metered_kw, reported_kw, sampled_kw)
     fine_kw: Floats | None = None
     if window.interval_s <= FINE_S:
         fine_kw, _ = _first_with_data(shape, reported_kw, snapshot_kw, metered_kw)

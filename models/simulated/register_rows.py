@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-import chinese_calendar  # type: ignore[import-untyped]  # ships neither stubs nor py.typed
+import chinese_calendar
 
 from models.domain.register import (
     CalendarKind,

@@ -16,6 +16,9 @@ from monitor.stored_rows import StoredRows
 
 if TYPE_CHECKING:
     import httpx
+    import pyarrow as pa
+
+    from monitor.ops.history_api import HistoryQuestion
 
 Row = dict[str, Any]
 _TIMEOUT_S: Final = 10.0
@@ -33,7 +36,7 @@ class Access(Protocol):
         """State, lags, counts; `running` says whether a daemon answered."""
 
     def leads(self, **filters: Any) -> list[Row]:
-        """Filters: kind, state, site, month, limit, offset."""
+        """Filters: kind, state, site, month, since, limit, offset."""
 
     def lead(self, lead_id: str) -> Row | None:
         """One lead with its trail; None where there is none."""
@@ -43,6 +46,12 @@ class Access(Protocol):
 
     def quarantined(self, entry_id: int) -> Row | None:
         """One entry with its raw bytes; None where there is none."""
+
+    def silences(self, *, ended: bool = False) -> list[Row]:
+        """Silences, the newest first; those that are over only if asked for."""
+
+    def notices(self, *, limit: int = 100) -> list[Row]:
+        """Notices that wait for a person, oldest first."""
 
 
 def open_access(state_dir: Path) -> Access:
@@ -88,6 +97,31 @@ class SocketAccess:
 
     def quarantined(self, entry_id: int) -> Row | None:
         return self._get(f"/v1/quarantine/{int(entry_id)}")
+
+    def silences(self, *, ended: bool = False) -> list[Row]:
+        return self._items("/v1/silences", {"ended": ended})
+
+    def notices(self, *, limit: int = 100) -> list[Row]:
+        return self._items("/v1/notices", {"limit": limit})
+
+    def history(self, question: HistoryQuestion) -> pa.Table:
+        """Readings of a span. Raises SpanTooLarge, LookupError for an unknown site, or AccessError."""
+        import msgspec
+        import pyarrow as pa
+
+        from monitor.history.span import SpanTooLarge
+
+        with self._client(_COMMAND_TIMEOUT_S) as client:
+            reply = client.post("/v1/history", json=msgspec.to_builtins(question))
+        match reply.status_code:
+            case 200:
+                return pa.ipc.open_stream(reply.content).read_all()
+            case 413:
+                raise SpanTooLarge(str(reply.json()["error"]))
+            case 404:
+                raise LookupError(str(reply.json().get("error", "the daemon is of a version without history")))
+            case _:
+                raise AccessError(f"the daemon answered {reply.status_code} to /v1/history: {reply.text[:500]}")
 
     def command(self, name: str, arguments: dict[str, Any]) -> Row:
         """Have the daemon carry out a command. Raises CommandRefused, or AccessError where it cannot come to it."""

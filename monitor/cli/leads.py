@@ -9,11 +9,14 @@ from typing import Annotated, Any, Final
 import typer
 
 from models.domain.leads import LeadKind, LeadState
+from monitor.cli import lead_acts
 from monitor.cli.chinese_lines import chinese_lines
+from monitor.cli.evidence import evidence
+from monitor.cli.lead_export import export
 from monitor.cli.opening import access_to
 from monitor.supervise import ExitCode
 
-app = typer.Typer(help="线索 Leads: list them, or show one with its evidence.", no_args_is_help=True)
+app = typer.Typer(help="线索 Leads: list, show, handle and export them.", no_args_is_help=True)
 
 StateDir = Annotated[Path, typer.Option("--state", metavar="DIR", help="State directory of the daemon.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -28,6 +31,14 @@ _STATES: Final = {
 }
 _STATUSES: Final = {"operating": "在产", "closed": "关停", "power_cut": "断电"}
 _CHANGES: Final = {"raised": "提出", "amended": "修订", "withdrawn": "撤回", "reopened": "重新提出"}
+_ACTS: Final = {
+    "claim": "认领",
+    "release": "退回",
+    "dismiss": "排除",
+    "reopen": "重新打开",
+    "stale": "标为陈旧",
+    "wake": "恢复",
+}
 _DELIVERIES: Final = {
     "sent": "已送达",
     "pending": "待发送",
@@ -35,6 +46,9 @@ _DELIVERIES: Final = {
     "needs_person": "被拒收，需人工处理",
     "abandoned": "已放弃",
 }
+
+
+app.command("evidence")(evidence)
 
 
 @app.command("list")
@@ -74,6 +88,10 @@ def show_command(
     _print_lead(lead)
 
 
+lead_acts.add_to(app)
+app.command("export")(export)
+
+
 def _print_table(leads: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -92,7 +110,7 @@ def _print_table(leads: list[dict[str, Any]]) -> None:
         nights = len({entry["night"] for entry in lead["nights"]})
         who = (lead["enterprise"] or {}).get("name") or lead["site"]["name"] or "-"
         table.add_row(
-            escape(f"{lead['id']}\n{_STATES[lead['state']]}"),
+            escape(f"{lead['id']}\n{_handling(lead)}"),
             escape(f"{lead['title']['zh']}\n{nights} 夜，至 {lead['last_night'][5:]}"),
             escape(f"{who}\n{lead['site']['id']}"),
             f"{lead['score']:.2f}\n{lead['mismatch']:.2f}",
@@ -120,7 +138,7 @@ def _print_lead(lead: dict[str, Any]) -> None:
         ("编号 id", lead["id"]),
         (
             "状态 state",
-            f"{_STATES[lead['state']]} {lead['state']}，第 {lead['revision']} 版 revision {lead['revision']}",
+            f"{_STATES[lead['state']]} {lead['state']}，第 {lead['revision']} 版 rev. {lead['revision']}{_also(lead)}",
         ),
         ("企业 enterprise", f"{enterprise.get('name') or '-'} {enterprise.get('uscc') or ''}"),
         ("行业 trade (GB/T 4754)", enterprise.get("trade")),
@@ -147,6 +165,54 @@ def _print_lead(lead: dict[str, Any]) -> None:
     console.print()
     console.print(_evidence_table(lead))
     console.print(_trail_table(lead))
+    if lead.get("history"):
+        console.print(_history_table(lead))
+    for silence in lead.get("silences", ()):
+        console.print(escape(_silence_line(silence)))
+
+
+def _handling(lead: dict[str, Any]) -> str:
+    """State in a word, with who holds the lead, and that it is silenced."""
+    who = f" {lead['handled_by']}" if lead["state"] in ("claimed", "dismissed") and lead.get("handled_by") else ""
+    silenced = f"\n静默 {lead['silenced']}" if lead.get("silenced") else ""
+    return f"{_STATES[lead['state']]}{who}{silenced}"
+
+
+def _also(lead: dict[str, Any]) -> str:
+    """What one word for the state leaves out: the machine took it back meanwhile, or a silence is over it."""
+    withdrawn = lead["standing"] == "withdrawn" and lead["state"] != "withdrawn"
+    parts = ["，系统已撤回 withdrawn by the system" if withdrawn else ""]
+    if lead.get("silenced"):
+        parts.append(f"，静默 {lead['silenced']} silenced")
+    return "".join(parts)
+
+
+def _silence_line(silence: dict[str, Any]) -> str:
+    over = "生效 in force" if silence["in_force"] else f"已结束 over since {(silence['ended_at'] or '')[:10]}"
+    return (
+        f"静默 silence {silence['id']}：{silence['scope']} {silence['target']}，至 until {silence['until']}，{over}；"
+        f"{silence['requested_by']} / {silence['approved_by']}：{silence['reason']}"
+    )
+
+
+def _history_table(lead: dict[str, Any]) -> Any:
+    """Who did what to the lead, when and why."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="处理 Handling", title_justify="left")
+    for heading in ("时间 at (UTC)", "何人 by", "做了什么 act", "版 revision", "理由 reason"):
+        table.add_column(heading, overflow="fold")
+    for entry in lead["history"]:
+        word = entry["action"].removeprefix("lead.")
+        table.add_row(
+            entry["at"][:19].replace("T", " "),
+            escape(entry["by"]),
+            f"{_ACTS.get(word, '')} {word}",
+            str(entry["revision"]),
+            escape(entry["reason"] or ""),
+        )
+    return table
 
 
 def _registered(enterprise: dict[str, Any]) -> str:
@@ -197,8 +263,18 @@ def _trail_table(lead: dict[str, Any]) -> Any:
         damaged = "" if revision["intact"] else " [red]内容已损坏 damaged[/red]"
         change = f"{_CHANGES[revision['change']]} {revision['change']}{damaged}"
         recorded = revision["recorded_at"][:19].replace("T", " ")
-        table.add_row(str(revision["revision"]), change, recorded, escape(told.get(revision["revision"], "")))
+        delivery = told.get(revision["revision"], "") or _held(revision)
+        table.add_row(str(revision["revision"]), change, recorded, escape(delivery))
     return table
+
+
+def _held(revision: dict[str, Any]) -> str:
+    """That a silence held a revision's notice back, and whether receivers were brought up to date since."""
+    if revision.get("held") is None:
+        return ""
+    since = revision["told_after_silence_at"]
+    later = "" if since is None else f"；已于 settled {since[:10]}"
+    return f"静默 {revision['held']}，未发送 held back{later}"
 
 
 def _told(lead: dict[str, Any]) -> dict[int, str]:

@@ -15,8 +15,8 @@ from monitor.config.faults import ConfigFaults
 from monitor.supervise import ExitCode
 
 DISTRIBUTION: Final = "gridwarden"
-COMMANDS: Final = ("run", "demo", "check", "replay", "simulate")
-GROUPS: Final = ("register", "leads", "quarantine")
+COMMANDS: Final = ("run", "demo", "check", "replay", "simulate", "backup", "restore", "doctor", "verify")
+GROUPS: Final = ("register", "leads", "notices", "quarantine", "history", "law", "intensity")
 
 app = typer.Typer(
     name=DISTRIBUTION,

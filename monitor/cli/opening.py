@@ -43,12 +43,14 @@ def register_from(path: Path, zone: ZoneInfo) -> Register:
 def register_in_force(settings: Settings) -> Register:
     """The register the settings name, else the newest one imported into the state directory; leaves without one."""
     from models.domain.register import Register
+    from monitor.collector import collector_paused
     from monitor.desk.registers import latest_register
 
     zone = ZoneInfo(settings.daemon.zone)
-    if settings.daemon.register is not None:
-        return register_from(settings.daemon.register, zone)
-    latest = latest_register(settings.daemon.state_dir)
+    with collector_paused():
+        if settings.daemon.register is not None:
+            return register_from(settings.daemon.register, zone)
+        latest = latest_register(settings.daemon.state_dir)
     if latest is None:
         stop(
             f"no register: import one with `gridwarden register import PATH --state {settings.daemon.state_dir}`, "

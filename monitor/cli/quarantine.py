@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from models.domain.readings import RejectReason
-from monitor.cli.opening import access_to
+from monitor.cli.opening import access_to, stop
+from monitor.cli.quarantine_retry import retry
 from monitor.supervise import ExitCode
 
 app = typer.Typer(
@@ -30,10 +31,16 @@ def list_command(
     reason: Annotated[RejectReason | None, typer.Option(help="Only refusals for this reason.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Most entries to print.")] = 50,
     offset: Annotated[int, typer.Option(min=0, help="Entries to skip, from the newest.")] = 0,
+    only_open: Annotated[bool, typer.Option("--open", help="Only what was not taken in since.")] = False,  # noqa: FBT002
+    only_resolved: Annotated[bool, typer.Option("--resolved", help="Only what was taken in since.")] = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002 - a command-line switch
 ) -> None:
     """Refusals, the newest first."""
-    entries = access_to(state_dir).quarantine(publisher=publisher, reason=reason, limit=limit, offset=offset)
+    if only_open and only_resolved:
+        stop("--open 与 --resolved 只能选一个。Take --open or --resolved, not both.", ExitCode.USAGE)
+    resolved = True if only_resolved else False if only_open else None
+    access = access_to(state_dir)
+    entries = access.quarantine(publisher=publisher, reason=reason, resolved=resolved, limit=limit, offset=offset)
     if as_json:
         typer.echo(json.dumps(list(entries), indent=2))
         return
@@ -55,6 +62,9 @@ def show_command(
         typer.echo(json.dumps(entry, indent=2))
         return
     _print_entry(entry)
+
+
+app.command("retry")(retry)
 
 
 def printable(text: str) -> str:
@@ -81,10 +91,19 @@ def _print_table(entries: list[dict[str, Any]]) -> None:
             "-" if entry["id"] is None else str(entry["id"]),
             entry["received"][:19].replace("T", "\n"),
             escape(f"{printable(entry['publisher'])}\n{entry['reason']}"),
-            escape(f"{_short(entry['reason'])}\n{printable(entry['detail'])}"),
+            escape(f"{_short(entry['reason'])}\n{printable(entry['detail'])}{_retried(entry)}"),
         )
     console.print(table)
     console.print("处理办法 what to do: gridwarden quarantine show ID --state DIR", style="dim")
+
+
+def _retried(entry: dict[str, Any]) -> str:
+    """What the last retry came to, on a line of its own."""
+    retry = entry.get("retry")
+    if retry is None:
+        return ""
+    word = "已重试收下 accepted by retry" if entry["resolved"] else "重试仍被拒收 refused again"
+    return f"\n→ {word} {retry['at'][:10]} {printable(retry['by'])}：{printable(retry['detail'])}"
 
 
 def _short(reason: str) -> str:
@@ -120,6 +139,8 @@ def _print_entry(entry: dict[str, Any]) -> None:
         facts.add_row(label, escape(printable(str(value))))
     console.print(facts)
     console.print(f"\n[bold]说明 What was wrong[/bold]\n  {escape(printable(entry['detail']))}")
+    if entry.get("retry") is not None:
+        console.print(escape(_retried(entry).strip()))
     console.print(f"\n[bold]处理 What to do[/bold]\n  {escape(entry['remedy_zh'])}\n  {escape(entry['remedy_en'])}\n")
     text = entry["payload_base64"] if entry["payload_text"] is None else entry["payload_text"]
     title = "报文 payload (base64)" if entry["payload_text"] is None else "报文 payload"

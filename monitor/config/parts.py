@@ -43,15 +43,20 @@ def mqtt_connection(settings: Settings) -> Connection:
         key_file=mqtt.key_file,
         keepalive_s=mqtt.keepalive_s,
         receive_maximum=mqtt.receive_maximum,
-        subscriptions=tuple(
-            Subscription(
-                topic=subscription.topic,
-                adapter=subscription.adapter_key,
-                publisher_level=subscription.publisher_level,
-                publisher=subscription.publisher,
-            )
-            for subscription in settings.subscriptions
-        ),
+        subscriptions=routes(settings.subscriptions),
+    )
+
+
+def routes(subscriptions: Iterable[SubscriptionSettings]) -> tuple[Subscription, ...]:
+    """What is subscribed: topics with their formats and publishers."""
+    return tuple(
+        Subscription(
+            topic=subscription.topic,
+            adapter=subscription.adapter_key,
+            publisher_level=subscription.publisher_level,
+            publisher=subscription.publisher,
+        )
+        for subscription in subscriptions
     )
 
 

@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from connectors.outbound import parse_target
 from models.domain.channels import CHANNELS
 from models.domain.readings import ID_PATTERN
 from monitor.config.faults import unknown_key_remedy
@@ -221,6 +220,7 @@ class HoldSettings(Section):
     furnace_melt: int = Field(default=2, ge=1, le=31, description="Suspect nights before a furnace lead.")
     sealed_site: int = Field(default=1, ge=1, le=31, description="Suspect nights before a sealed-site lead.")
     meter_silent: int = Field(default=1, ge=1, le=31, description="Silent nights before a silent-meter lead.")
+    consumption: int = Field(default=1, ge=1, le=31, description="Suspect nights before a lead on consumption.")
 
 
 class LeadSettings(Section):
@@ -235,30 +235,6 @@ class LeadSettings(Section):
             if nights > self.hold_window_nights:
                 raise ValueError(f"hold_nights.{kind} exceeds hold_window_nights. Raise the second or lower the first.")
         return self
-
-
-class WebhookSettings(Section):
-    """A signed webhook that receives leads (rule W7)."""
-
-    url: str = Field(description="Where leads are posted; https, or http on this machine if allowed.")
-    secret_file: Path = Field(description="File that holds the signing secret; mode 0600.")
-    key_id: str = Field(default="k1", pattern=ID_PATTERN, description="Name of the secret, sent with each signature.")
-    allow: list[str] = Field(
-        default_factory=list, description="host:port of this machine or private addresses that may be called."
-    )
-
-    @model_validator(mode="after")
-    def _url_is_usable(self) -> Self:
-        parse_target(self.url, self.allow)
-        return self
-
-
-class SinkSettings(Section):
-    """Where leads go besides the store."""
-
-    webhook: WebhookSettings | None = Field(default=None, description="A signed webhook.")
-    mqtt_leads: bool = Field(default=True, description="Publish leads on grid/v1/iit/{district}/leads.")
-    file: Path | None = Field(default=None, description="Append leads to this file, one JSON object a line.")
 
 
 class OpsSettings(Section):

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, Self, Union, get_args, get_origin
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from monitor.config.audit_sections import AuditSettings
 from monitor.config.faults import (
     ENV_PREFIX,
     ConfigFault,
@@ -26,6 +27,9 @@ from monitor.config.faults import (
     model_of,
     unknown_key_remedy,
 )
+from monitor.config.handling_sections import HandlingSettings
+from monitor.config.outlet_sections import OUTLET_FILES, OUTLET_SECRETS, SinkSettings, WebhookSettings
+from monitor.config.keeping_sections import OLD_DAYS_MARGIN, BackupSettings, RetentionSettings
 from monitor.config.secret_files import SecretFileError, read_secret
 from monitor.config.sections import (
     DEFAULT_SUBSCRIPTIONS,
@@ -37,10 +41,8 @@ from monitor.config.sections import (
     MqttSettings,
     OpsSettings,
     ProfileSettings,
-    SinkSettings,
     SubscriptionSettings,
     TimeSettings,
-    WebhookSettings,
     is_loopback,
 )
 
@@ -95,8 +97,12 @@ class Settings(BaseSettings):
     intake: IntakeSettings = Field(default_factory=IntakeSettings)
     time: TimeSettings = Field(default_factory=TimeSettings)
     history: HistorySettings = Field(default_factory=HistorySettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    backup: BackupSettings = Field(default_factory=BackupSettings)
     detectors: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Settings per detector.")
     leads: LeadSettings = Field(default_factory=LeadSettings)
+    handling: HandlingSettings = Field(default_factory=HandlingSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
     sinks: SinkSettings = Field(default_factory=SinkSettings)
     ops: OpsSettings = Field(default_factory=OpsSettings)
     log: LogSettings = Field(default_factory=LogSettings)
@@ -119,6 +125,11 @@ class Settings(BaseSettings):
             raise ValueError("intake.queue_messages is below intake.group_messages. Raise it.")
         if self.mqtt.version == "5" and self.mqtt.receive_maximum < self.intake.group_messages:
             raise ValueError("mqtt.receive_maximum is below intake.group_messages and would stall. Raise it.")
+        if self.time.old_days + OLD_DAYS_MARGIN > self.retention.history_days:
+            raise ValueError(
+                f"retention.history_days must exceed time.old_days by {OLD_DAYS_MARGIN}, or readings sent again would "
+                "be taken for new ones. Raise it, or lower time.old_days."
+            )
         return self
 
 
@@ -145,6 +156,10 @@ def load_settings(path: Path | None) -> Settings:
         from monitor.config.detectors import detector_faults
 
         faults += detector_faults(tables, name, environ)
+    if settings is not None:
+        from monitor.config.outlet_faults import outlet_faults
+
+        faults += outlet_faults(settings.sinks, name)
     if settings is None or faults:
         raise ConfigFaults(faults)
     return settings
@@ -186,8 +201,8 @@ def _environment_faults(environ: Mapping[str, str]) -> Iterator[ConfigFault]:
                 yield ConfigFault("environment", name, "unknown section", remedy)
 
 
-SECRET_KEYS: Final = (("mqtt", "password_file"), ("mqtt", "key_file"), ("sinks", "webhook", "secret_file"))
-READABLE_KEYS: Final = (("mqtt", "ca_file"), ("mqtt", "cert_file"), ("daemon", "register"))
+SECRET_KEYS: Final = (("mqtt", "password_file"), ("mqtt", "key_file"), *OUTLET_SECRETS)
+READABLE_KEYS: Final = (("mqtt", "ca_file"), ("mqtt", "cert_file"), ("daemon", "register"), *OUTLET_FILES)
 
 
 def _file_faults(content: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> Iterator[ConfigFault]:

@@ -13,12 +13,13 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.pool import QueuePool
 
+from monitor.fault_points import FaultPoint, hit
 from monitor.storage import as_store_error
 
 _log = structlog.get_logger(__name__)
 
 DESK_FILE: Final = "desk.sqlite"
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest schema this code knows; a test holds it equal to the newest migration."""
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -88,9 +89,10 @@ def desk_transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     try:
         with engine.begin() as connection:
             yield connection
-    except sa.exc.DBAPIError as error:
-        if isinstance(error.orig, sqlite3.Error):
-            raise as_store_error(Path(engine.url.database or DESK_FILE), error.orig) from error
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        if isinstance(cause, sqlite3.Error):
+            raise as_store_error(Path(engine.url.database or DESK_FILE), cause) from error
         raise
 
 
@@ -191,6 +193,7 @@ def _upgrade(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, HEAD)
+        hit(FaultPoint.IN_MIGRATION)
 
 
 def _backup(path: Path, version: str) -> None:

@@ -16,6 +16,9 @@ from monitor.leads import canonical_json
 
 _FORMAT: Final = JSONFormat()
 
+CHECKPOINT_ATTRIBUTE: Final = "checkpoint"
+"""Extension attribute of CloudEvents: a signed checkpoint in its short form."""
+
 
 class ChangeKind(StrEnum):
     """What happened to a lead."""
@@ -41,11 +44,15 @@ class Notice:
     body: bytes
 
 
-def lead_notice(district: str, change: ChangeKind, event_ms: int, lead: Mapping[str, Any]) -> Notice:
+def lead_notice(
+    district: str, change: ChangeKind, event_ms: int, lead: Mapping[str, Any], checkpoint: str = ""
+) -> Notice:
     """The event of one change of a lead; `lead` is its canonical dict with `id` and `revision`.
 
     The time is that of the event (the end of the last night), so the same change gives the same bytes. The key covers
     the content too: after a rebuild from the journal a receiver can tell a repeat from a different history.
+    `checkpoint` is the newest one in its short form (rule L3), carried as the attribute `checkpoint`: a copy of it is
+    then off this machine. The key does not cover it.
     """
     facts = f"{lead['id']}\x1f{lead['revision']}\x1f{change.value}\x1f".encode()
     key = hashlib.sha256(facts + canonical_json(lead)).hexdigest()
@@ -58,6 +65,7 @@ def lead_notice(district: str, change: ChangeKind, event_ms: int, lead: Mapping[
             "subject": str(lead["id"]),
             "time": dt.datetime.fromtimestamp(event_ms / 1000.0, dt.UTC),
             "datacontenttype": "application/json",
+            **({CHECKPOINT_ATTRIBUTE: checkpoint} if checkpoint else {}),
         },
         dict(lead),
     )

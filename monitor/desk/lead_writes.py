@@ -11,8 +11,10 @@ import sqlalchemy as sa
 
 from models.domain.leads import LeadKind, LeadState, lead_id
 from monitor.desk.events import ChangeKind, lead_notice
+from monitor.desk.handling import by_machine
 from monitor.desk.lead_rows import STANDING_RAISED, STANDING_WITHDRAWN, lead_dict
-from monitor.desk.schema import LEAD_REVISIONS, LEADS, OUTBOX
+from monitor.desk.schema import HELD_NOTICES, LEAD_REVISIONS, LEADS, OUTBOX
+from monitor.desk.silences import Hush
 from monitor.leads import LeadContent, canonical_json, verdict_sha256
 
 Subject = tuple[LeadKind, str, str]
@@ -61,12 +63,16 @@ def stored_statement(connection: sa.Connection, row: sa.Row[Any]) -> Statement:
 
 
 class LeadWrites:
-    """Rows of one transaction, gathered and written together."""
+    """Rows of one transaction, gathered and written together. What a silence of `hush` is over is told to nobody."""
 
-    def __init__(self, district: str, sinks: Sequence[str], now_ms: int) -> None:
+    def __init__(self, district: str, sinks: Sequence[str], now_ms: int, hush: Hush, checkpoint: str = "") -> None:
         self._district = district
         self._sinks = sinks
         self._now_ms = now_ms
+        self._hush = hush
+        self._checkpoint = checkpoint
+        self._held: list[dict[str, Any]] = []
+        self._woken: list[tuple[str, int, str]] = []
         self._new: list[dict[str, Any]] = []
         self._changed: list[dict[str, Any]] = []
         self._revisions: list[dict[str, Any]] = []
@@ -103,6 +109,9 @@ class LeadWrites:
             }
         )
         handling = LeadState.OPEN.value if row is None else str(row.handling)
+        if handling == LeadState.STALE.value:
+            handling = LeadState.OPEN.value
+            self._woken.append((id_, revision, change.value))
         lead = {**lead_dict(says.body, standing=standing, handling=handling), "revision": revision}
         self._tell(change, says.event_ms, lead)
         return LeadChange(id_, kind, site, month, change, revision, lead)
@@ -117,13 +126,16 @@ class LeadWrites:
             connection.execute(statement.values({name: sa.bindparam(name) for name in names}), self._changed)
         if self._revisions:
             connection.execute(sa.insert(LEAD_REVISIONS), self._revisions)
+        if self._held:
+            connection.execute(sa.insert(HELD_NOTICES), self._held)
         if self._notices:
             connection.execute(sa.insert(OUTBOX), self._notices)
+        for id_, revision, why in self._woken:
+            by_machine(connection, id_, revision, LeadState.STALE.value, LeadState.OPEN.value, why, self._now_ms)
 
-    def _tell(self, change: ChangeKind, event_ms: int, lead: Mapping[str, Any]) -> None:
-        if not self._sinks:
-            return
-        notice = lead_notice(self._district, change, event_ms, lead)
+    def tell(self, sinks: Sequence[str], change: ChangeKind, event_ms: int, lead: Mapping[str, Any]) -> None:
+        """A notice of a lead as it stands for each of `sinks`, without a new revision."""
+        notice = lead_notice(self._district, change, event_ms, lead, self._checkpoint)
         sha256 = hashlib.sha256(notice.body).hexdigest()
         self._notices.extend(
             {
@@ -135,5 +147,15 @@ class LeadWrites:
                 "sha256": sha256,
                 "created_at_ms": self._now_ms,
             }
-            for sink in self._sinks
+            for sink in sinks
         )
+
+    def _tell(self, change: ChangeKind, event_ms: int, lead: Mapping[str, Any]) -> None:
+        if not self._sinks:
+            return
+        silence = self._hush.holds_back(lead)
+        if silence is None:
+            self.tell(self._sinks, change, event_ms, lead)
+        else:
+            held = {"lead_id": lead["id"], "revision": lead["revision"], "silence": silence}
+            self._held.append(held | {"held_at_ms": self._now_ms})

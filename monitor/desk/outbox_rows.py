@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -109,28 +107,6 @@ def release(engine: sa.Engine, parcels: list[Parcel]) -> None:
         )
 
 
-def retry_refused(engine: sa.Engine, sink: str) -> int:
-    """A person's decision: try everything again that a sink refused; returns how many."""
-    with engine.begin() as connection:
-        result = connection.execute(
-            sa.update(OUTBOX)
-            .where(OUTBOX.c.sink == sink, OUTBOX.c.state == OutboxState.NEEDS_PERSON)
-            .values(state=OutboxState.PENDING)
-        )
-    return result.rowcount
-
-
-def abandon(engine: sa.Engine, seq: int, reason: str) -> bool:
-    """A person's decision: never send this refused notice; later ones of its subject go on. False if not refused."""
-    with engine.begin() as connection:
-        result = connection.execute(
-            sa.update(OUTBOX)
-            .where(OUTBOX.c.seq == seq, OUTBOX.c.state == OutboxState.NEEDS_PERSON)
-            .values(state=OutboxState.ABANDONED, note=reason[:NOTE_CHARACTERS])
-        )
-    return result.rowcount == 1
-
-
 def waiting(engine: sa.Engine) -> dict[str, tuple[int, int]]:
     """Per sink that has any: how many notices are neither sent nor abandoned, and when the oldest was committed (ms).
 
@@ -143,16 +119,6 @@ def waiting(engine: sa.Engine) -> dict[str, tuple[int, int]]:
     )
     with desk_transaction(engine) as connection:
         return {sink: (int(number), int(since_ms)) for sink, number, since_ms in connection.execute(query)}
-
-
-def refused(engine: sa.Engine, limit: int = 100) -> Iterator[dict[str, Any]]:
-    """Notices that wait for a person, oldest first: seq, sink, subject, event type, attempts, note."""
-    columns = (OUTBOX.c.seq, OUTBOX.c.sink, OUTBOX.c.subject, OUTBOX.c.event_type, OUTBOX.c.attempts, OUTBOX.c.note)
-    query = sa.select(*columns).where(OUTBOX.c.state == OutboxState.NEEDS_PERSON).order_by(OUTBOX.c.seq).limit(limit)
-    with engine.begin() as connection:
-        rows = connection.execute(query).all()
-    for row in rows:
-        yield dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
 
 
 def _literal(states: tuple[OutboxState, ...]) -> list[sa.ColumnElement[str]]:

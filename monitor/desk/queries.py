@@ -10,9 +10,12 @@ import msgspec
 import sqlalchemy as sa
 
 from models.domain.leads import LeadKind, LeadState
+from monitor.desk.audit_log import entries_of
+from monitor.desk.held import held_revisions
 from monitor.desk.lead_rows import STANDING_WITHDRAWN, lead_dict, utc_text
 from monitor.desk.outbox_rows import OutboxState
-from monitor.desk.schema import LEAD_REVISIONS, LEADS, OUTBOX
+from monitor.desk.schema import LEAD_REVISIONS, LEADS, OUTBOX, SILENCES
+from monitor.desk.silences import Hush, list_silences, show
 
 MAX_ROWS: Final = 1000
 
@@ -33,13 +36,17 @@ def list_leads(
     kind: str | None = None,
     site: str | None = None,
     month: str | None = None,
+    since: str | None = None,
     limit: int = 200,
     offset: int = 0,
+    now_ms: int,
 ) -> list[dict[str, Any]]:
     """Leads as they stand, the latest night first, then the highest score; at most MAX_ROWS.
 
-    Each is the lead's canonical dict with `revision`, the receipt stamps `raised_at` and `revised_at`, and `delivery`:
-    for each sink the state of the notice that most wants attention. Raises ValueError for an unknown state or kind.
+    Each is the lead's canonical dict with `revision`, the receipt stamps `raised_at` and `revised_at`, who handled it
+    last (`handled_by`, `handled_reason`, `handled_at`), the number of the silence that is over it at `now_ms` (wall
+    clock, Unix ms) as `silenced`, None without one, and `delivery`: for each sink the state of the notice that most
+    wants attention. `since` is the earliest last night, `YYYY-MM-DD`. Raises ValueError for an unknown state or kind.
     """
     shown = sa.case(
         (LEADS.c.handling.in_(_PEOPLE), LEADS.c.handling),
@@ -55,18 +62,22 @@ def list_leads(
         query = query.where(LEADS.c.subject == site)
     if month is not None:
         query = query.where(LEADS.c.month == month)
+    if since is not None:
+        query = query.where(LEADS.c.last_night >= since)
     with engine.begin() as connection:
         rows = connection.execute(query.limit(max(0, min(limit, MAX_ROWS))).offset(max(0, offset))).all()
         delivery = _delivery(connection, [row.id for row in rows])
-    return [{**_lead(row), "delivery": delivery.get(row.id, {})} for row in rows]
+        hush = Hush.load(connection, now_ms)
+    return [{**_lead(row, hush), "delivery": delivery.get(row.id, {})} for row in rows]
 
 
-def show_lead(engine: sa.Engine, lead_id: str) -> dict[str, Any] | None:
+def show_lead(engine: sa.Engine, lead_id: str, *, now_ms: int) -> dict[str, Any] | None:
     """One lead with its trail, None where there is none.
 
-    As in `list_leads`, and `handled_by`, `handled_reason`, `handled_at`; `revisions`, oldest first, each with its
-    `content` and whether it is `intact` (its digest fits); `notices`, each with the revision it
-    tells, its state, attempts and note.
+    As in `list_leads`, and `revisions`, oldest first, each with its `content`, whether it is `intact` (its digest
+    fits), and the number of the silence that `held` its notice back; `notices`, each with the revision it tells, its
+    state, attempts and note; `history`, what people and the program did with it, from the audit log; `silences`
+    that are over it or held something of it back.
     """
     with engine.begin() as connection:
         row = connection.execute(_leads().where(LEADS.c.id == lead_id)).one_or_none()
@@ -79,15 +90,33 @@ def show_lead(engine: sa.Engine, lead_id: str) -> dict[str, Any] | None:
             sa.select(OUTBOX).where(OUTBOX.c.subject == lead_id).order_by(OUTBOX.c.seq).limit(MAX_ROWS)
         ).all()
         delivery = _delivery(connection, [lead_id])
+        lead = _lead(row, Hush.load(connection, now_ms))
+        held = held_revisions(connection, lead_id)
+        acts = entries_of(connection, f"lead:{lead_id}")
+        numbers = {silence["silence"] for silence in held.values()} | ({lead["silenced"]} - {None})
+        silences = connection.execute(sa.select(SILENCES).where(SILENCES.c.id.in_(sorted(numbers)))).all()
     return {
-        **_lead(row),
+        **lead,
         "delivery": delivery.get(lead_id, {}),
-        "handled_by": row.handled_by,
-        "handled_reason": row.handled_reason,
-        "handled_at": utc_text(row.handled_at_ms),
-        "revisions": [_revision(revision) for revision in revisions],
+        "revisions": [_revision(revision, held.get(revision.revision)) for revision in revisions],
         "notices": [_notice(notice) for notice in notices],
+        "history": [_act(act) for act in acts],
+        "silences": [show(silence, now_ms) for silence in silences],
     }
+
+
+def silences_of(engine: sa.Engine, *, now_ms: int, ended: bool = False) -> list[dict[str, Any]]:
+    """Silences, the newest first; those that are over only if asked for."""
+    with engine.begin() as connection:
+        return list_silences(connection, now_ms=now_ms, ended=ended)
+
+
+def refused_notices(engine: sa.Engine, limit: int = 100) -> list[dict[str, Any]]:
+    """Notices that wait for a person, oldest first: seq, sink, lead, event type, attempts, note, when committed."""
+    query = sa.select(OUTBOX).where(OUTBOX.c.state == OutboxState.NEEDS_PERSON).order_by(OUTBOX.c.seq)
+    with engine.begin() as connection:
+        rows = connection.execute(query.limit(max(0, min(limit, MAX_ROWS)))).all()
+    return [{**_notice(row), "lead": row.subject, "created_at": utc_text(row.created_at_ms)} for row in rows]
 
 
 def _leads() -> sa.Select[Any]:
@@ -95,17 +124,34 @@ def _leads() -> sa.Select[Any]:
     return sa.select(LEADS, LEAD_REVISIONS.c.body).join_from(LEADS, LEAD_REVISIONS, latest)
 
 
-def _lead(row: sa.Row[Any]) -> dict[str, Any]:
+def _lead(row: sa.Row[Any], hush: Hush) -> dict[str, Any]:
+    lead = lead_dict(row.body, standing=row.standing, handling=row.handling)
     return {
-        **lead_dict(row.body, standing=row.standing, handling=row.handling),
+        **lead,
         "revision": row.revision,
         "raised_at": utc_text(row.raised_at_ms),
         "revised_at": utc_text(row.revised_at_ms),
+        "handled_by": row.handled_by,
+        "handled_reason": row.handled_reason,
+        "handled_at": utc_text(row.handled_at_ms),
+        "silenced": hush.over(lead),
     }
 
 
-def _revision(row: sa.Row[Any]) -> dict[str, Any]:
+def _act(act: Mapping[str, Any]) -> dict[str, Any]:
     return {
+        "at": utc_text(act["at_ms"]),
+        "by": act["actor"],
+        "action": act["action"],
+        "reason": act["details"].get("reason"),
+        "revision": act["details"].get("revision"),
+    }
+
+
+def _revision(row: sa.Row[Any], held: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "held": None if held is None else held["silence"],
+        "told_after_silence_at": None if held is None else utc_text(held["settled_at_ms"]),
         "revision": row.revision,
         "change": row.change,
         "event_at": utc_text(row.event_ms),

@@ -70,6 +70,15 @@ def latest_register(state_dir: Path) -> tuple[str, RegisterRows] | None:
         engine.dispose()
 
 
+def stored_register_fault(version: str, packed: bytes) -> str | None:
+    """What is wrong with a stored version of the register; None where it is what its version was made of."""
+    try:
+        _unpacked(version, packed)
+    except (DeskError, ValueError) as error:
+        return str(error)
+    return None
+
+
 def _unpacked(version: str, packed: bytes) -> RegisterRows:
     remedy = "Keep the desk's file, and import the register again or restore a backup."
     try:

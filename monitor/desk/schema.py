@@ -142,3 +142,95 @@ OUTBOX: Final = sa.Table(
     sqlite_autoincrement=True,
 )
 """What is to be told to whom: body bytes and key are fixed for ever (rule D8). `abandoned` is set by a person only."""
+
+AUDIT_LOG: Final = sa.Table(
+    "audit_log",
+    METADATA,
+    sa.Column("seq", BIG, primary_key=True, nullable=False),
+    sa.Column("at_ms", BIG, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("details", BYTES, nullable=False),
+    sa.Column("previous", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.CheckConstraint("seq >= 1", name="audit_counts_from_one"),
+    sa.Index("audit_by_subject", "subject", "seq"),
+    sqlite_strict=True,
+)
+"""What people and the program did, each row chained to the one before by its digest (rule L3). Append-only."""
+
+for _name, _change in (("audit_log_is_never_changed", "UPDATE"), ("audit_log_is_never_shortened", "DELETE")):
+    sa.event.listen(
+        AUDIT_LOG,
+        "after_create",
+        sa.DDL(  # type: ignore[no-untyped-call]
+            f"CREATE TRIGGER {_name} BEFORE {_change} ON audit_log "
+            "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
+        ).execute_if(dialect="sqlite"),
+    )
+
+SILENCES: Final = sa.Table(
+    "silences",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True, nullable=False),
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("until", sa.Text, nullable=False),
+    sa.Column("until_ms", BIG, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("requested_by", sa.Text, nullable=False),
+    sa.Column("approved_by", sa.Text, nullable=False),
+    sa.Column("made_at_ms", BIG, nullable=False),
+    sa.Column("ended_at_ms", BIG),
+    sa.Column("ended_by", sa.Text),
+    sa.Column("ended_reason", sa.Text),
+    sa.CheckConstraint("scope IN ('lead', 'site', 'meter', 'enterprise')", name="silence_scope_known"),
+    sa.CheckConstraint("length(until) = 10", name="silence_until_is_a_date"),
+    sa.CheckConstraint("until_ms > made_at_ms", name="silence_ends_after_it_began"),
+    sa.CheckConstraint("requested_by <> approved_by", name="silence_takes_two_persons"),
+    sa.CheckConstraint("(ended_at_ms IS NULL) = (ended_by IS NULL)", name="silence_ended_by_somebody"),
+    sa.Index(
+        "silences_not_ended",
+        "id",
+        sqlite_where=sa.text("ended_at_ms IS NULL"),
+        postgresql_where=sa.text("ended_at_ms IS NULL"),
+    ),
+    sqlite_strict=True,
+    sqlite_autoincrement=True,
+)
+"""Whose notices are held back, why, and until when: `until_ms` is the end of the local day `until`, exclusive."""
+
+HELD_NOTICES: Final = sa.Table(
+    "held_notices",
+    METADATA,
+    sa.Column("lead_id", sa.Text, sa.ForeignKey("leads.id"), primary_key=True, nullable=False),
+    sa.Column("revision", BIG, primary_key=True, nullable=False),
+    sa.Column("silence", BIG, sa.ForeignKey("silences.id"), nullable=False),
+    sa.Column("held_at_ms", BIG, nullable=False),
+    sa.Column("settled_at_ms", BIG),
+    sa.Index(
+        "held_notices_waiting",
+        "lead_id",
+        sqlite_where=sa.text("settled_at_ms IS NULL"),
+        postgresql_where=sa.text("settled_at_ms IS NULL"),
+    ),
+    sqlite_strict=True,
+)
+"""Revisions nobody was told of because of a silence; settled once receivers know what stands."""
+
+QUARANTINE_RETRIES: Final = sa.Table(
+    "quarantine_retries",
+    METADATA,
+    sa.Column("entry", BIG, primary_key=True, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("seq", BIG),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("at_ms", BIG, nullable=False),
+    sa.CheckConstraint("outcome IN ('accepted', 'refused')", name="retry_outcome_known"),
+    sa.CheckConstraint("(outcome = 'accepted') = (seq IS NOT NULL)", name="retry_accepted_names_its_record"),
+    sqlite_strict=True,
+)
+"""What the last retry of a quarantine entry came to; `seq` is the journal record that took it in. Derived from it."""

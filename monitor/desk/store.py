@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from models.domain.clock import Clock
+from models.domain.findings import Status
 from models.domain.leads import LeadKind, lead_id
 from models.domain.nights import Night
 from models.domain.register import Register
 from monitor.desk.database import desk_transaction
 from monitor.desk.events import ChangeKind
 from monitor.desk.finding_rows import chunked, replace_findings, suspects_of
+from monitor.desk.handling import mark_stale
+from monitor.desk.held import due
 from monitor.desk.lead_rows import STANDING_RAISED, lead_dict, utc_text
 from monitor.desk.lead_writes import LeadChange, LeadWrites, Subject, statement_of, stored_statement
-from monitor.desk.schema import CLOSED_NIGHTS, CURSORS, LEAD_REVISIONS, LEADS
+from monitor.desk.retries import accepted, mark_accepted, mark_refused
+from monitor.desk.schema import CLOSED_NIGHTS, CURSORS, FINDINGS, LEAD_REVISIONS, LEADS
+from monitor.desk.silences import Hush, expire
+from monitor.fault_points import FaultPoint, hit
+from monitor.journal.body import Retried
 from monitor.leads import (
     LeadContent,
     LeadPolicy,
@@ -32,6 +39,7 @@ from monitor.leads import (
 )
 
 _JOURNAL_CURSOR: Final = "journal"
+_SINK_CURSOR: Final = "sink:"
 __all__ = ["Desk", "LeadChange"]
 
 _KINDS: Final = frozenset(kind.value for kind in LeadKind)
@@ -56,6 +64,8 @@ class Desk:
         self._versions = dict(versions)
         self._clock = clock
         self._district = district
+        self.checkpoint: Callable[[], str] = str
+        """The newest signed checkpoint in its short form, for notices; empty where none are written."""
 
     def commit_night(
         self,
@@ -89,6 +99,8 @@ class Desk:
                 _set_closed(connection, feed, date)
             if cursor is not None:
                 _set_cursor(connection, cursor)
+            hit(FaultPoint.BEFORE_ALERT_COMMIT)
+        hit(FaultPoint.AFTER_ALERT_COMMIT)
         return changes
 
     def set_closed(self, feed: str, night: dt.date) -> None:
@@ -102,6 +114,20 @@ class Desk:
             rows = connection.execute(sa.select(CLOSED_NIGHTS.c.feed, CLOSED_NIGHTS.c.night).order_by("feed"))
             return {feed: dt.date.fromisoformat(night) for feed, night in rows}
 
+    def suspects_since(self, night: dt.date) -> dict[str, dt.date]:
+        """Meters with suspect findings, of kinds that raise leads, from `night` on, each with its last such night."""
+        query = (
+            sa.select(FINDINGS.c.meter, sa.func.max(FINDINGS.c.night))
+            .where(
+                FINDINGS.c.night >= night.isoformat(),
+                FINDINGS.c.detector.in_(_KINDS),
+                FINDINGS.c.status == Status.SUSPECT.value,
+            )
+            .group_by(FINDINGS.c.meter)
+        )
+        with desk_transaction(self._engine) as connection:
+            return {meter: dt.date.fromisoformat(last) for meter, last in connection.execute(query)}
+
     def journal_cursor(self) -> int:
         """The journal sequence up to which everything is judged; 0 at first."""
         with desk_transaction(self._engine) as connection:
@@ -112,6 +138,50 @@ class Desk:
         """Move the cursor."""
         with desk_transaction(self._engine) as connection:
             _set_cursor(connection, seq)
+
+    def retried(self, entries: Sequence[int]) -> dict[int, int]:
+        """Which of these quarantine entries were accepted since, and the journal record each went into."""
+        with desk_transaction(self._engine) as connection:
+            return accepted(connection, entries)
+
+    def mark_retried(self, seq: int, retried: Sequence[Retried]) -> None:
+        """Record that quarantine entries were taken in as record `seq`; doing so twice changes nothing."""
+        with desk_transaction(self._engine) as connection:
+            mark_accepted(connection, seq, retried, self._clock.wall_ms())
+
+    def mark_refused_again(self, reasons: Mapping[int, str], by: str) -> None:
+        """Record why quarantine entries were refused once more."""
+        with desk_transaction(self._engine) as connection:
+            mark_refused(connection, reasons, by, self._clock.wall_ms())
+
+    def end_silences(self, limit: int = 100) -> int:
+        """Record which silences ran out and tell what they held back, of up to `limit` leads; returns the notices."""
+        now_ms = self._clock.wall_ms()
+        with desk_transaction(self._engine) as connection:
+            expire(connection, now_ms)
+            writes = LeadWrites(self._district, self._sinks, now_ms, Hush.load(connection, now_ms), self.checkpoint())
+            found = due(connection, self._sinks, now_ms, limit)
+            for news in found:
+                writes.tell((news.sink,), news.change, news.event_ms, news.lead)
+            writes.flush(connection)
+        return len(found)
+
+    def mark_stale(self, after_days: int, limit: int = 100) -> int:
+        """Mark up to `limit` open leads stale that were not touched for so many days; returns how many."""
+        after_ms = after_days * 86_400_000
+        with desk_transaction(self._engine) as connection:
+            return len(mark_stale(connection, now_ms=self._clock.wall_ms(), after_ms=after_ms, limit=limit))
+
+    def sink_cursor(self, sink: str) -> int:
+        """The journal sequence up to which a sink of readings has everything; 0 at first."""
+        with desk_transaction(self._engine) as connection:
+            value = connection.scalar(sa.select(CURSORS.c.value).where(CURSORS.c.name == f"{_SINK_CURSOR}{sink}"))
+        return int(value) if value is not None else 0
+
+    def set_sink_cursor(self, sink: str, seq: int) -> None:
+        """Move a sink's cursor."""
+        with desk_transaction(self._engine) as connection:
+            _set_cursor(connection, seq, f"{_SINK_CURSOR}{sink}")
 
     def final_leads(self) -> Iterator[dict[str, Any]]:
         """Every standing lead as it stands, by id.
@@ -149,7 +219,8 @@ class Desk:
                 subjects.add(following)
         suspects = self._suspects(connection, subjects)
         stands = {row.id: row.standing == STANDING_RAISED for row in known.values()}
-        writes = LeadWrites(self._district, self._sinks, self._clock.wall_ms())
+        now_ms = self._clock.wall_ms()
+        writes = LeadWrites(self._district, self._sinks, now_ms, Hush.load(connection, now_ms), self.checkpoint())
         changes: list[LeadChange] = []
         for subject in sorted(subjects):
             kind, site, month = subject
@@ -231,8 +302,8 @@ def _set_closed(connection: sa.Connection, feed: str, night: dt.date) -> None:
     )
 
 
-def _set_cursor(connection: sa.Connection, seq: int) -> None:
-    statement = upsert(CURSORS).values(name=_JOURNAL_CURSOR, value=seq)
+def _set_cursor(connection: sa.Connection, seq: int, name: str = _JOURNAL_CURSOR) -> None:
+    statement = upsert(CURSORS).values(name=name, value=seq)
     connection.execute(
         statement.on_conflict_do_update(index_elements=[CURSORS.c.name], set_={"value": statement.excluded.value})
     )

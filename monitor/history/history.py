@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +19,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.domain.channels import REGISTERS
+from monitor.history.fingerprint import fingerprints
+from monitor.history.forget import SealedPart, forget_night, forget_part, parts_before, unlisted_before
 from monitor.history.known import KnownKind, Stored, classify
 from monitor.history.meters import MeterCodes, Meters, distinct, insert
-from monitor.history.nights import export_scores, read_features, write_features, write_scores
+from monitor.history.nights import (
+    delete_features,
+    export_scores,
+    read_features,
+    read_heard,
+    write_features,
+    write_scores,
+)
 from monitor.history.query import both_stores, in_order, named, stored_values
 from monitor.history.schema import (
     KEY_COLUMNS,
@@ -35,6 +44,9 @@ from monitor.history.schema import (
     one,
 )
 from monitor.history.seal import check_parts, files_between, seal_next, verify_parts
+from monitor.history.since import SinceReader
+from monitor.history.span import SpanReader
+from monitor.history.tables import TablesExport
 
 __all__ = ["History", "HistoryRows", "KnownKind"]
 
@@ -103,6 +115,16 @@ class History:
         """Close the file; an open transaction is rolled back."""
         self._connection.close()
 
+    def reader(self) -> SinceReader:
+        """A reader for another thread, with a cursor of its own on this database; close it there."""
+        with duckdb_errors(self._path):
+            return SinceReader(self._state_dir, self._connection.cursor())
+
+    def spans(self) -> SpanReader:
+        """Answers for other threads about spans of time."""
+        with duckdb_errors(self._path):
+            return SpanReader(self._state_dir, self._connection.cursor())
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Several writes as one; inside another one this adds nothing. An exception rolls everything back."""
@@ -122,6 +144,14 @@ class History:
                     self._reload()
                 raise
             self._open = False
+
+    def enrol(self, meters: Meters) -> NDArray[np.int32]:
+        """Make meters known in this order, before anything of them is stored; returns the code of each, (n,).
+
+        Rows of nights lie in the order of codes: blocks of meters that are neighbours there are read without the rest.
+        """
+        with self.transaction():
+            return self._codes.assign(meters)
 
     def append(self, rows: HistoryRows, cursor: int) -> None:
         """Add rows and move the cursor, in one transaction. Channels without any value are left out.
@@ -169,16 +199,17 @@ class History:
             query = both_stores(self._files(start_ms, end_ms), self._channels, start_ms, end_ms, interval_s)
             ranked, names = self._codes.ranked(meters)
             with lent(self._connection, ranked=ranked):
-                return named(in_order(self._connection, query), names)
+                return named(in_order(self._connection, query), pa.array(names, pa.string()))
 
     def scan(self, start_ms: int, end_ms: int, *, interval_s: int | None = None) -> Iterator[pa.Table]:
         """The rows of `read` in pieces and in no particular order: for rebuilding windows in bounded memory."""
         with duckdb_errors(self._path), contextlib.closing(self._connection.cursor()) as cursor:
             ranked, names = self._codes.ranked(None)
             cursor.register("ranked", ranked)
+            dictionary = pa.array(names, pa.string())
             query = both_stores(self._files(start_ms, end_ms), self._channels, start_ms, end_ms, interval_s)
             for batch in cursor.sql(query).to_arrow_reader(_SCAN_ROWS):
-                yield named(pa.Table.from_batches([batch]), names)
+                yield named(pa.Table.from_batches([batch]), dictionary)
 
     def newest(self) -> pa.Table:
         """The latest stamp of every meter and interval: columns `meter, interval_s, ts_ms`, sorted."""
@@ -231,9 +262,51 @@ class History:
         with duckdb_errors(self._path):
             return seal_next(self._connection, self._state_dir, self._channels, today_ms, after_days)
 
+    def parts_before(self, day: dt.date) -> list[SealedPart]:
+        """Sealed files of UTC days before `day`, the oldest first."""
+        with duckdb_errors(self._path):
+            return parts_before(self._connection, day)
+
+    def manifest(self) -> list[SealedPart]:
+        """Every sealed file, the oldest first."""
+        return self.parts_before(dt.date.max)
+
+    def forget_part(self, part: SealedPart) -> None:
+        """Take a sealed file out of the history, for good."""
+        with duckdb_errors(self._path):
+            forget_part(self._connection, self._state_dir, part)
+
+    def unlisted_before(self, day: dt.date) -> list[Path]:
+        """Files of days before `day` that a crash left behind when they were taken out."""
+        with duckdb_errors(self._path):
+            return unlisted_before(self._connection, self._state_dir, day)
+
+    def forget_night(self, table: str, before: dt.date, held: Collection[dt.date]) -> tuple[dt.date, int] | None:
+        """Delete the oldest night of features or scores before `before` that is not held: (night, rows), or None."""
+        with duckdb_errors(self._path):
+            return forget_night(self._connection, table, before, held)
+
+    def export_tables(self, directory: Path) -> TablesExport:
+        """An export of all tables as of now into a directory; sealed days are named in it, not copied."""
+        if self._open:
+            raise RuntimeError("an export is of what is committed; begin it outside of transaction()")
+        with duckdb_errors(self._path):
+            return TablesExport(self._connection, directory)
+
+    def cache_bytes(self) -> int:
+        """What DuckDB holds in memory now; `memory_limit` bounds it."""
+        with duckdb_errors(self._path):
+            (held,) = one(self._connection, "SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory()")
+        return int(str(held))
+
     def verify_sealed(self) -> int:
         """Compare every sealed file with its digest (rule S4); returns how many. Raises `StoreDamaged`."""
         return verify_parts(self._connection, self._state_dir)
+
+    def fingerprints(self, most_rows: int) -> dict[str, tuple[int, str, str]]:
+        """(rows, fingerprint, kind) of each table of the DuckDB file that has at most so many rows."""
+        with duckdb_errors(self._path):
+            return fingerprints(self._connection, most_rows)
 
     def write_features(
         self,
@@ -253,12 +326,37 @@ class History:
             write_features(self._connection, night, interval_s, version, codes, values)
 
     def read_features(
-        self, nights: Sequence[dt.date], interval_s: int, version: int, meters: Sequence[str]
+        self,
+        nights: Sequence[dt.date],
+        interval_s: int,
+        version: int,
+        meters: Sequence[str],
+        *,
+        features: Sequence[str] | None = None,
     ) -> dict[str, NDArray[np.float32]]:
-        """Every feature stored, (n_meters, n_nights) in the order asked; NaN where there is no row of that version."""
+        """Every feature stored, (n_meters, n_nights) in the order asked; NaN where there is no row of that version.
+
+        Of `features`, where they are named, those that were ever stored.
+        """
+        names = self._features if features is None else [name for name in features if name in self._features]
         with duckdb_errors(self._path):
             codes = self._codes.known(meters)
-            return read_features(self._connection, self._features, nights, interval_s, version, codes)
+            return read_features(self._connection, names, nights, interval_s, version, codes)
+
+    def read_heard(
+        self, nights: Sequence[dt.date], interval_s: int, version: int, meters: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """Largest coverage at any cadence but `interval_s`, (n_meters, n_nights); NaN where nothing was covered."""
+        none = np.full((len(meters), len(nights)), np.nan, dtype=np.float32)
+        if "coverage" not in self._features:
+            return none
+        with duckdb_errors(self._path):
+            return read_heard(self._connection, nights, interval_s, version, self._codes.known(meters))
+
+    def delete_features(self, night: dt.date, interval_s: int, meters: Sequence[str]) -> None:
+        """Take back the rows of meters that turn out to be judged at another cadence that night."""
+        with self.transaction():
+            delete_features(self._connection, night, interval_s, self._codes.known(meters))
 
     def write_scores(self, night: dt.date, rows: pa.Table) -> None:
         """Store a night's scores, in place of what that night, meter and detector had.

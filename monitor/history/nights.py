@@ -36,13 +36,19 @@ def write_features(
         "meter_id": pa.array(codes),
     }
     columns |= {name: _nullable(value, np.dtype(np.float32)) for name, value in values.items()}
-    rows = pa.table(columns)
-    with lent(connection, written=rows.select(["meter_id"])):
+    delete_features(connection, night, interval_s, codes)
+    insert(connection, "feature", pa.table(columns))
+
+
+def delete_features(
+    connection: duckdb.DuckDBPyConnection, night: dt.date, interval_s: int, codes: NDArray[np.int32]
+) -> None:
+    """Delete the rows of these meters, inside the caller's transaction."""
+    with lent(connection, written=pa.table({"meter_id": pa.array(codes)})):
         connection.execute(
             "DELETE FROM feature WHERE night = ? AND interval_s = ? AND meter_id IN (SELECT meter_id FROM written)",
             (night, interval_s),
         )
-    insert(connection, "feature", rows)
 
 
 def read_features(
@@ -68,6 +74,27 @@ def read_features(
     return _scattered(result, found, nights)
 
 
+def read_heard(
+    connection: duckdb.DuckDBPyConnection,
+    nights: Sequence[dt.date],
+    interval_s: int,
+    version: int,
+    codes: NDArray[np.int32],
+) -> NDArray[np.float32]:
+    """Largest coverage at any other cadence, (n_meters, n_nights) float32; NaN where nothing was covered."""
+    result = {"coverage": np.full((len(codes), len(nights)), np.nan, dtype=np.float32)}
+    if not len(codes) or not len(nights):
+        return result["coverage"]
+    asked: dict[str, Any] = {"row": np.arange(len(codes)), "meter_id": codes}
+    with lent(connection, wanted=pa.table(asked)):
+        found: Mapping[str, Any] = connection.execute(
+            "SELECT row, night, max(coverage) AS coverage FROM feature JOIN wanted USING (meter_id)"
+            " WHERE interval_s <> ? AND version = ? AND night BETWEEN ? AND ? AND coverage > 0 GROUP BY ALL",
+            (interval_s, version, min(nights), max(nights)),
+        ).fetchnumpy()
+    return _scattered(result, found, nights)["coverage"]
+
+
 def write_scores(
     connection: duckdb.DuckDBPyConnection, night: dt.date, codes: NDArray[np.int32], rows: pa.Table
 ) -> None:
@@ -83,10 +110,13 @@ def write_scores(
         else:
             columns[name] = column
     stored = pa.table(columns)
+    if not len(codes):
+        return
     with lent(connection, written=stored.select(["meter_id", "detector"])):
         connection.execute(
-            "DELETE FROM score WHERE night = ? AND (meter_id, detector) IN (SELECT (meter_id, detector) FROM written)",
-            (night,),
+            "DELETE FROM score WHERE night = ? AND meter_id BETWEEN ? AND ?"
+            " AND (meter_id, detector) IN (SELECT (meter_id, detector) FROM written)",
+            (night, int(codes.min()), int(codes.max())),
         )
     insert(connection, "score", stored)
 

@@ -71,9 +71,8 @@ def in_order(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
     return table.take(pa.array(order))
 
 
-def named(table: pa.Table, names: Sequence[str]) -> pa.Table:
+def named(table: pa.Table, dictionary: pa.Array[Any]) -> pa.Table:
     """Replace the column of ranks by a dictionary column of names."""
-    dictionary = pa.array(names, pa.string())
     kind: Any = pa.dictionary(pa.int32(), pa.string())
     chunks: list[Any] = [pa.DictionaryArray.from_arrays(chunk, dictionary) for chunk in table.column("meter").chunks]
     return table.set_column(table.schema.get_field_index("meter"), "meter", pa.chunked_array(chunks, kind))

@@ -56,7 +56,7 @@ def connect(path: Path, *, memory_limit: str) -> duckdb.DuckDBPyConnection:
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "preserve_insertion_order": True,
-        "checkpoint_threshold": "64MB",
+        "checkpoint_threshold": "16MB",
     }
     try:
         connection = duckdb.connect(str(path), config=settings)

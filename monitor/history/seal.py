@@ -17,6 +17,7 @@ from typing import Final
 
 import duckdb
 
+from monitor.fault_points import FaultPoint, hit
 from monitor.history.query import parquet
 from monitor.history.schema import one, quoted
 from monitor.storage import StoreDamaged, StoreFatal, disk_errors, sync_directory, sync_file
@@ -124,6 +125,7 @@ def _seal_slice(
     with disk_errors(path):
         size = _make_durable(_unfinished(path), path)
         sha256 = file_sha256(path)
+    hit(FaultPoint.IN_SEAL)
     connection.begin()
     try:
         moved = _confirm(connection, path, (part_id, start_ms, end_ms, size, sha256))

@@ -35,19 +35,39 @@ class _Rejection(msgspec.Struct, frozen=True, array_like=True, gc=False):
     field: str
 
 
+class Retried(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A message of the group that stood in quarantine and was taken in once more: its place in the group, where it
+    stood before (`seq` and `index`), which of it was asked for, and who asked.
+
+    `rows` are readings that were refused whole, `fields` single values by name; `whole` asks for all of the message.
+    Readings that were taken in the first time are not taken again. `entries` are the quarantine's numbers.
+    """
+
+    message: int
+    seq: int
+    index: int
+    entries: tuple[int, ...]
+    whole: bool
+    rows: tuple[int, ...]
+    fields: tuple[tuple[str, tuple[int, ...]], ...]
+    by: str
+
+
 class _Body(msgspec.Struct, frozen=True, array_like=True):
     messages: list[RawMessage]
     rejections: list[_Rejection]
     cuts: list[Cut]
+    retried: tuple[Retried, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A commit group as stored; `cuts` name the messages whose payload is not whole."""
+    """A commit group as stored; `cuts` name the messages whose payload is not whole, `retried` those taken again."""
 
     messages: tuple[RawMessage, ...]
     rejections: tuple[Rejection, ...]
     cuts: tuple[Cut, ...]
+    retried: tuple[Retried, ...] = ()
 
 
 class BodyCodec:
@@ -59,14 +79,16 @@ class BodyCodec:
         self._compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=False)
         self._decompressor = zstandard.ZstdDecompressor()
 
-    def pack(self, messages: Sequence[RawMessage], rejections: Sequence[Rejection]) -> bytes:
+    def pack(
+        self, messages: Sequence[RawMessage], rejections: Sequence[Rejection], retried: Sequence[Retried] = ()
+    ) -> bytes:
         """The blob of a group. Payloads over 64 KiB refused for SIZE are cut, lone surrogates become `?`."""
         kept, cuts = _cut(messages, rejections)
         stored = [_Rejection(r.message, r.reason, encodable(r.detail), r.rows, encodable(r.field)) for r in rejections]
         try:
-            body = self._encoder.encode(_Body(kept, stored, cuts))
+            body = self._encoder.encode(_Body(kept, stored, cuts, tuple(retried)))
         except UnicodeEncodeError:
-            body = self._encoder.encode(_Body([_encodable_message(m) for m in kept], stored, cuts))
+            body = self._encoder.encode(_Body([_encodable_message(m) for m in kept], stored, cuts, tuple(retried)))
         return self._compressor.compress(body)
 
     def unpack(self, blob: bytes) -> Group:
@@ -79,6 +101,7 @@ class BodyCodec:
             tuple(body.messages),
             tuple(Rejection(r.message, r.reason, r.detail, r.rows, r.field) for r in body.rejections),
             tuple(body.cuts),
+            body.retried,
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from models.domain.readings import Rejection
+from monitor.journal.audit_chain import GENESIS
 from monitor.journal.body import BodyCodec
 from monitor.journal.quarantine import entry_of
 from monitor.journal.schema import (
@@ -29,11 +30,17 @@ _STEP_RECORDS: Final = 16
 def check_tail(connection: sqlite3.Connection, segment: Segment) -> None:
     """Verify the last records of a segment. Raises `StoreDamaged`."""
     last = last_seq(connection, segment)
-    _check_run(connection, segment, max(segment.first_seq, last - TAIL_RECORDS + 1), last)
+    check_range(connection, segment, max(segment.first_seq, last - TAIL_RECORDS + 1), last)
 
 
-def check_links(paths: Sequence[Path]) -> None:
-    """Verify that each segment begins where the one before it ends, or later after a break. Raises `StoreDamaged`."""
+def check_links(paths: Sequence[Path], removed: Sequence[tuple[int, bytes]] | None = None) -> None:
+    """Verify that each segment begins where the one before it ends, or later after a break. Raises `StoreDamaged`.
+
+    `removed` names the ends (sequence, digest) of segments that retention took out: the first one there must begin
+    the journal or follow one of them. None: where it begins is not looked at.
+    """
+    if paths and removed is not None:
+        _check_beginning(paths[0], removed)
     expected: tuple[int, bytes] | None = None
     for path in paths:
         with sqlite_errors(path), contextlib.closing(open_reader(path)) as connection:
@@ -47,22 +54,30 @@ def check_links(paths: Sequence[Path]) -> None:
             expected = (following, digest_before(connection, segment, following))
 
 
-def verify_journal(state_dir: Path) -> int:
+def verify_journal(state_dir: Path, removed: Sequence[tuple[int, bytes]] = ()) -> int:
     """Verify every record of every segment, and that the quarantine entries are those of the records.
 
-    Returns the number of records. Raises `StoreDamaged` at the first fault.
+    `removed` as in `check_links`. Returns the number of records. Raises `StoreDamaged` at the first fault.
     """
     paths = segment_paths(state_dir)
-    check_links(paths)
+    check_links(paths, removed)
     count = 0
     for path in paths:
         with sqlite_errors(path), contextlib.closing(open_reader(path)) as connection:
             segment = read_segment(connection, path)
             last = last_seq(connection, segment)
-            _check_run(connection, segment, segment.first_seq, last)
+            check_range(connection, segment, segment.first_seq, last)
             _check_quarantine(connection, path)
             count += last - segment.first_seq + 1
     return count
+
+
+def _check_beginning(path: Path, removed: Sequence[tuple[int, bytes]]) -> None:
+    with sqlite_errors(path), contextlib.closing(open_reader(path)) as connection:
+        segment = read_segment(connection, path)
+    ends = {(0, GENESIS), *removed}
+    if not segment.broken and (segment.first_seq - 1, segment.previous_digest) not in ends:
+        raise StoreDamaged(path, f"it does not follow the beginning: records up to {segment.first_seq - 1} are missing")
 
 
 def _check_quarantine(connection: sqlite3.Connection, path: Path) -> None:
@@ -80,7 +95,8 @@ def _check_quarantine(connection: sqlite3.Connection, path: Path) -> None:
             raise StoreDamaged(path, f"quarantine entry {entry} does not match record {seq}")
 
 
-def _check_run(connection: sqlite3.Connection, segment: Segment, first: int, last: int) -> None:
+def check_range(connection: sqlite3.Connection, segment: Segment, first: int, last: int) -> None:
+    """Verify the records `first` to `last` of a segment against the chain. Raises `StoreDamaged`."""
     digest = digest_before(connection, segment, first)
     seq = first - 1
     while seq < last:

@@ -16,10 +16,12 @@ from typing import Final
 
 from models.domain.clock import Clock
 from models.domain.readings import RawMessage, Rejection
+from monitor.fault_points import FaultPoint, hit
 from monitor.journal.audit_chain import link
-from monitor.journal.body import BodyCodec
+from monitor.journal.body import BodyCodec, Retried
 from monitor.journal.opening import follow, month_of_ms, open_newest
 from monitor.journal.quarantine import QuarantineBook, list_quarantine, show_quarantine
+from monitor.journal.retried import KeptEntry, kept_entries
 from monitor.journal.schema import (
     GROUP,
     PAGE_BYTES,
@@ -49,6 +51,7 @@ class JournalEntry:
     """One record read back: a commit group, or a TICK (`tick_ms` set, no messages).
 
     `cut` names the messages refused for SIZE of which only the first 64 KiB are kept: never decode these again.
+    `retried` names the messages that were taken in once more from quarantine: only what it says of them counts.
     """
 
     seq: int
@@ -56,6 +59,7 @@ class JournalEntry:
     rejections: tuple[Rejection, ...]
     tick_ms: int | None
     cut: tuple[int, ...] = ()
+    retried: tuple[Retried, ...] = ()
 
 
 class Journal:
@@ -79,6 +83,11 @@ class Journal:
         self._digest = digest_before(connection, segment, self.head + 1)
         self._book = QuarantineBook.load(connection, segment)
 
+    @property
+    def digest(self) -> str:
+        """Digest of the last record, hexadecimal: what the next one follows."""
+        return self._digest.hex()
+
     @classmethod
     def open(cls, state_dir: Path, clock: Clock, *, applied: int = 0) -> Journal:
         """Take the lock, open the newest segment (or make the first) and verify its tail and the links before it.
@@ -100,14 +109,16 @@ class Journal:
         _log.info("journal open at %d, SQLite %s", journal.head, sqlite3.sqlite_version)
         return journal
 
-    def commit(self, messages: Sequence[RawMessage], rejections: Sequence[Rejection]) -> int:
+    def commit(
+        self, messages: Sequence[RawMessage], rejections: Sequence[Rejection], retried: Sequence[Retried] = ()
+    ) -> int:
         """Commit a group in one transaction and return its sequence number; only then may it be acknowledged.
 
         `StoreFull`: nothing was written, call again later. `StoreFatal`: leave; every later call raises it again.
         """
         if any(not 0 <= r.message < len(messages) for r in rejections):
             raise ValueError(f"a rejection names a message outside the group of {len(messages)}")
-        body = self._codec.pack(messages, rejections)
+        body = self._codec.pack(messages, rejections, retried)
         return self._write(GROUP, None, messages, rejections, body)
 
     def tick(self, at_ms: int) -> int:
@@ -130,6 +141,10 @@ class Journal:
                     start = max(after_seq, segment.first_seq - 1)
                     yield from _entries(connection, segment, codec, start)
 
+    def kept(self, ids: Sequence[int]) -> dict[int, KeptEntry]:
+        """Quarantine entries by number with the messages they came from, those that are there."""
+        return kept_entries(self._state_dir, ids)
+
     def seq_before(self, messages: int) -> int:
         """The sequence number after which the newest segment's last `messages` messages or more were committed."""
         with sqlite_errors(self._segment.path):
@@ -144,6 +159,7 @@ class Journal:
         """Move what was committed from the write-ahead log into the file. Raises `StoreFatal` if an fsync fails."""
         self._usable()
         try:
+            hit(FaultPoint.IN_CHECKPOINT)
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as error:
             failure = as_store_error(self._segment.path, error)
@@ -190,6 +206,7 @@ class Journal:
                 (seq, kind, now_ms, tick_ms, len(messages), digest, body),
             )
             entries.write(self._connection)
+            hit(FaultPoint.BEFORE_COMMIT)
             self._connection.execute("COMMIT")
             self.head, self._digest = seq, digest
             self._book.keep(entries)
@@ -262,6 +279,5 @@ def _entries(
                 group = codec.unpack(record.body)
             except ValueError as error:
                 raise StoreDamaged(segment.path, f"record {record.seq}: {error}") from error
-            yield JournalEntry(
-                record.seq, group.messages, group.rejections, None, tuple(cut.message for cut in group.cuts)
-            )
+            cut = tuple(cut.message for cut in group.cuts)
+            yield JournalEntry(record.seq, group.messages, group.rejections, None, cut, group.retried)

@@ -14,7 +14,10 @@ from fastapi.responses import JSONResponse
 
 from models.domain.leads import LeadKind, LeadState
 from models.domain.readings import RejectReason
+from models.domain.register import Register
 from monitor.commands import CommandBusy, CommandRefused, Commands, CommandUnknown
+from monitor.history.span import SpanReader
+from monitor.ops.history_api import add_history
 from monitor.ops.http import HEADERS, bare_app
 
 PAGE_LIMIT: Final = 1000
@@ -38,6 +41,7 @@ class LocalData(Protocol):
         state: LeadState | None,
         site: str | None,
         month: str | None,
+        since: str | None,
         limit: int,
         offset: int,
     ) -> Sequence[Row]:
@@ -47,17 +51,27 @@ class LocalData(Protocol):
         """One lead with its trail and evidence."""
 
     def quarantine(
-        self, *, reason: RejectReason | None, publisher: str | None, limit: int, offset: int
+        self, *, reason: RejectReason | None, publisher: str | None, resolved: bool | None, limit: int, offset: int
     ) -> Sequence[Row]:
         """Quarantine entries that match every filter given."""
 
     def quarantined(self, entry_id: int) -> Row | None:
         """One entry with its raw bytes."""
 
+    def silences(self, *, ended: bool) -> Sequence[Row]:
+        """Silences, those that are over only if asked for."""
 
-def local_app(data: LocalData, commands: Commands) -> FastAPI:
-    """The application served on the socket."""
+    def notices(self, *, limit: int) -> Sequence[Row]:
+        """Notices that wait for a person, oldest first."""
+
+
+def local_app(data: LocalData, commands: Commands, history: tuple[SpanReader, Register] | None = None) -> FastAPI:
+    """The application served on the socket; with `history` it answers about readings too."""
     app = bare_app()
+    _add_quarantine(app, data)
+    _add_handling(app, data)
+    if history is not None:
+        add_history(app, *history)
 
     @app.get("/v1/status")
     def _status() -> JSONResponse:
@@ -69,29 +83,16 @@ def local_app(data: LocalData, commands: Commands) -> FastAPI:
         state: LeadState | None = None,
         site: str | None = None,
         month: str | None = None,
+        since: str | None = None,
         limit: Page = 100,
         offset: Offset = 0,
     ) -> JSONResponse:
-        rows = data.leads(kind=kind, state=state, site=site, month=month, limit=limit, offset=offset)
+        rows = data.leads(kind=kind, state=state, site=site, month=month, since=since, limit=limit, offset=offset)
         return JSONResponse({"items": [dict(row) for row in rows]}, headers=HEADERS)
 
     @app.get("/v1/leads/{lead_id}")
     def _lead(lead_id: str) -> JSONResponse:
         return _one(data.lead(lead_id))
-
-    @app.get("/v1/quarantine")
-    def _quarantine(
-        reason: RejectReason | None = None,
-        publisher: str | None = None,
-        limit: Page = 100,
-        offset: Offset = 0,
-    ) -> JSONResponse:
-        rows = data.quarantine(reason=reason, publisher=publisher, limit=limit, offset=offset)
-        return JSONResponse({"items": [dict(row) for row in rows]}, headers=HEADERS)
-
-    @app.get("/v1/quarantine/{entry_id}")
-    def _quarantined(entry_id: int) -> JSONResponse:
-        return _one(data.quarantined(entry_id))
 
     @app.post("/v1/commands/{name}")
     def _command(name: str, arguments: Annotated[dict[str, Any], Body()]) -> JSONResponse:
@@ -105,6 +106,37 @@ def local_app(data: LocalData, commands: Commands) -> FastAPI:
             return JSONResponse({"error": str(error), "began": error.began}, status_code=503, headers=HEADERS)
 
     return app
+
+
+def _add_quarantine(app: FastAPI, data: LocalData) -> None:
+    """What was refused."""
+
+    @app.get("/v1/quarantine")
+    def _quarantine(
+        reason: RejectReason | None = None,
+        publisher: str | None = None,
+        resolved: bool | None = None,  # noqa: FBT001 - a query parameter
+        limit: Page = 100,
+        offset: Offset = 0,
+    ) -> JSONResponse:
+        rows = data.quarantine(reason=reason, publisher=publisher, resolved=resolved, limit=limit, offset=offset)
+        return JSONResponse({"items": [dict(row) for row in rows]}, headers=HEADERS)
+
+    @app.get("/v1/quarantine/{entry_id}")
+    def _quarantined(entry_id: int) -> JSONResponse:
+        return _one(data.quarantined(entry_id))
+
+
+def _add_handling(app: FastAPI, data: LocalData) -> None:
+    """What people look at before they act: silences, and notices that wait for them."""
+
+    @app.get("/v1/silences")
+    def _silences(ended: bool = False) -> JSONResponse:  # noqa: FBT001, FBT002 - a query parameter
+        return JSONResponse({"items": [dict(row) for row in data.silences(ended=ended)]}, headers=HEADERS)
+
+    @app.get("/v1/notices")
+    def _notices(limit: Page = 100) -> JSONResponse:
+        return JSONResponse({"items": [dict(row) for row in data.notices(limit=limit)]}, headers=HEADERS)
 
 
 def _one(row: Row | None) -> JSONResponse:

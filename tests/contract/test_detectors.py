@@ -10,11 +10,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from detectors.base import Context
+from detectors.base import RECENT_NIGHTS, Context, LooksBack
 from detectors.table import DETECTORS
 from models.domain.channels import CHANNELS
 from models.domain.findings import Judgement, Status
 from models.domain.leads import LeadKind
+from models.domain.nights import nights_before
 from models.domain.register import Enterprise, EnterpriseStatus, Meter, Register, RegisterRows, Site
 from models.domain.windows import PastNights, Window
 from models.learned.features import FEATURES, night_features
@@ -38,8 +39,30 @@ def context_of(windows: tuple[Window, ...], register: Register | None = None) ->
     return Context(register or Register(RegisterRows(), SHANGHAI), SHANGHAI, past, alive)
 
 
+def looking_back(context: Context) -> Context:
+    """The same rows as five weeks and as the long past, NaN before the nights there are."""
+    nights = nights_before(context.past.nights[-1], RECENT_NIGHTS, SHANGHAI)
+    missing = RECENT_NIGHTS - len(context.past.nights)
+    recent = PastNights(
+        nights,
+        {
+            name: np.pad(values, ((0, 0), (missing, 0)), constant_values=np.nan)
+            for name, values in context.past.values.items()
+        },
+    )
+    return replace(context, past=recent, recent=recent, long_past=recent)
+
+
+def judged(name: str, window: Window, context: Context) -> Judgement:
+    detector = DETECTORS[name].build()
+    if isinstance(detector, LooksBack):
+        context = looking_back(context)
+        assert detector.screen(window, replace(context, long_past=None)).shape == (len(window.meters),)
+    return detector.evaluate(window, context)
+
+
 def evaluate(name: str, windows: tuple[Window, ...], register: Register | None = None) -> Judgement:
-    return DETECTORS[name].build().evaluate(windows[-1], context_of(windows, register))
+    return judged(name, windows[-1], context_of(windows, register))
 
 
 def taken(window: Window, at: list[int]) -> Window:
@@ -156,8 +179,8 @@ def test_nothing_given_is_changed(name: str) -> None:
     for values in held:
         values.flags.writeable = False
     try:
-        first = facts(DETECTORS[name].build().evaluate(window, context))
-        assert facts(DETECTORS[name].build().evaluate(window, context)) == first
+        first = facts(judged(name, window, context))
+        assert facts(judged(name, window, context)) == first
     finally:
         for values in held:
             values.flags.writeable = True
@@ -173,7 +196,7 @@ def test_past_nights_that_do_not_exist_are_no_evidence(name: str) -> None:
         values={spec.name: np.full((len(window.meters), 7), np.nan, dtype=np.float32) for spec in FEATURES},
     )
     context = Context(register, SHANGHAI, past, np.ones(len(window.meters), dtype=np.bool_))
-    judgement = DETECTORS[name].build().evaluate(window, context)
+    judgement = judged(name, window, context)
     if name != "sealed_site":
         assert Status.SUSPECT not in judgement.status
 

@@ -25,7 +25,11 @@ from models.domain.clock import SystemClock
 from monitor.desk.database import DESK_FILE, open_desk
 from monitor.desk.outbox_rows import OutboxState
 from monitor.outbox import OutboxSender
+from tests.support.certificates import Certificates
+from tests.support.chat_service import GOOD, Service
 from tests.support.desk_parts import commit, counts, desk_on, finding
+from tests.support.lead_event import LEAD_ID, lead_event
+from tests.support.mail_server import Mailbox, mail, running
 
 SECRET = b"canary-secret-77b1e0"
 
@@ -121,6 +125,71 @@ def test_leads_go_out_on_one_topic_only(outside: Outside) -> None:
     for district in ("", "a/b", "#", "+", "a b"):
         with pytest.raises(ValueError, match="not an id"):
             LeadTopic(outside.publish, district)
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return Certificates(tmp_path / "certificates")
+
+
+def test_people_are_told_once_the_way_to_them_is_open(certificates: Certificates) -> None:
+    """Mail and chat render the event; else they are sinks as the others are."""
+    box, service = Mailbox(), Service(certificates)
+    box.at_data = "451 later"
+    service.says(503, b"")
+    with running(box, certificates, "starttls") as port:
+        sinks: dict[str, Sink] = {"mail": mail(port, certificates, "starttls"), "apprise": service.sink("wecombot")}
+        for name, sink in sinks.items():
+            assert sink.name == name
+            with pytest.raises(Unavailable):
+                sink.send(lead_event(), "k1", LEAD_ID, "t")
+        box.at_data = ""
+        service.says(*GOOD["wecombot"])
+        assert [sink.send(lead_event(), "k1", LEAD_ID, "t") for sink in sinks.values()] == [Delivered()] * 2
+    service.shutdown()
+    service.server_close()
+
+
+def test_a_sink_that_hangs_or_refuses_delays_no_other_and_goes_on_after_a_restart(
+    tmp_path: Path, outside: Outside, certificates: Certificates
+) -> None:
+    box, service = Mailbox(), Service(certificates)
+    box.at_rcpt = {"a@office.example": "550 no such user"}
+    service.wait_s = 4.0
+    service.says(*GOOD["wecombot"])
+    engine = open_desk(tmp_path)
+    names = ("mail", "apprise", "file")
+    desk = desk_on(engine, sinks=names)
+    changes = [change for offset in range(3) for change in commit(desk, offset, finding(offset))]
+
+    def sender(port: int) -> OutboxSender:
+        sinks: dict[str, Sink] = {
+            "mail": mail(port, certificates, "starttls"),
+            "apprise": service.sink("wecombot", total_timeout_s=3.0),
+            "file": LeadFile(outside.path),
+        }
+        made = OutboxSender(engine, sinks, SystemClock(), random.Random(2))
+        made.start()
+        return made
+
+    with running(box, certificates, "starttls") as port:
+        began_s = time.monotonic()
+        first = sender(port)
+        until(lambda: counts(engine).get(("file", OutboxState.SENT)) == len(changes))
+        assert time.monotonic() - began_s < 2.5
+        until(lambda: counts(engine).get(("mail", OutboxState.NEEDS_PERSON)) == 1)
+        assert first.stop(8.0)
+        assert ("apprise", OutboxState.SENT) not in counts(engine)
+        box.at_rcpt, service.wait_s = {}, 0.0
+        with engine.begin() as connection:
+            connection.execute(sa.text("UPDATE outbox SET state = 'pending' WHERE state = 'needs_person'"))
+        second = sender(port)
+        until(lambda: all(counts(engine).get((name, OutboxState.SENT)) == len(changes) for name in names), 40)
+        assert second.stop(8.0)
+    assert len(box.got) == len(changes)
+    engine.dispose()
+    service.shutdown()
+    service.server_close()
 
 
 def until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:

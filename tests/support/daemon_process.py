@@ -100,8 +100,8 @@ class DaemonProcess:
         """All of it as text, for messages of failed tests."""
         return self.log_path.read_bytes()[self._log_from :].decode(errors="replace")
 
-    def start(self) -> Self:
-        """Start the process and return at once."""
+    def start(self, environ: Mapping[str, str] | None = None) -> Self:
+        """Start the process and return at once; `environ` over that of the test."""
         assert not self.running, "the daemon runs already"
         with self.log_path.open("ab") as log:
             self._log_from = log.tell()
@@ -111,6 +111,7 @@ class DaemonProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env={**os.environ, **(environ or {})},
             )
         return self
 

@@ -26,6 +26,8 @@ FIRST = dt.date(2026, 1, 20)
 FURNACE = LeadKind.FURNACE_MELT.value
 DETECTORS = ("quality", "sealed_site", FURNACE, "meter_silent")
 SITES = 4
+NOW_MS = 1_768_900_000_000
+"""2026-01-20 17:06 in Shanghai: the wall clock of a desk that is given none."""
 
 
 def site_of(meter: str) -> str:
@@ -87,7 +89,7 @@ def desk_on(
         sinks=sinks,
         policy=policy or LeadPolicy(),
         versions=versions or {"software": "1"},
-        clock=clock or ManualClock(1_768_900_000_000),
+        clock=clock or ManualClock(NOW_MS),
         district="330100",
     )
 

@@ -275,7 +275,7 @@ def _quarantined(state_dir: Path) -> tuple[Counter[int], Counter[int], int]:
 def _leads(state_dir: Path) -> Counter[tuple[str, str, str]]:
     engine = read_desk(state_dir)
     try:
-        leads = list_leads(engine, limit=MAX_ROWS)
+        leads = list_leads(engine, limit=MAX_ROWS, now_ms=0)
         return Counter((lead["kind"], lead["site"]["id"], lead["month"]) for lead in leads)
     finally:
         engine.dispose()

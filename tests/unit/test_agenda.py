@@ -84,7 +84,7 @@ def test_a_feed_heard_for_the_first_time_begins_a_week_back() -> None:
 
 
 def test_readings_of_open_nights_are_not_late_and_those_of_closed_ones_are() -> None:
-    one = agenda()
+    one = agenda({"bureau/900": night(-1).date})
     one.on_readings(900, keys(0, 1), ordinals(0, 0))
     one.close(BUREAU, night(1))
     one.on_readings(900, keys(0, 1, 1, 2), ordinals(2, 1, 0, 0))

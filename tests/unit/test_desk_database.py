@@ -10,14 +10,39 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from monitor.desk import database
 from monitor.desk.database import DESK_FILE, HEAD, DeskError, SchemaTooNew, SchemaTooOld, open_desk, read_desk
-from monitor.desk.schema import METADATA
+from monitor.desk.schema import LEAD_REVISIONS, LEADS, METADATA
 from tests.support.desk_parts import commit, desk_on, everything, finding
+
+FIRST_RELEASE_LEAD = {
+    "id": "L0",
+    "kind": "furnace_melt",
+    "subject": "S0",
+    "month": "2026-01",
+    "revision": 1,
+    "standing": "raised",
+    "content_sha256": "00",
+    "last_night": "2026-01-21",
+    "score": 0.8,
+    "raised_at_ms": 1,
+    "revised_at_ms": 1,
+}
+FIRST_RELEASE_REVISION = {
+    "lead_id": "L0",
+    "revision": 1,
+    "change": "raised",
+    "event_ms": 1,
+    "recorded_at_ms": 1,
+    "body": b"{}",
+    "sha256": "00",
+}
 
 
 @pytest.fixture
@@ -87,6 +112,30 @@ def test_an_older_file_is_backed_up_before_it_is_upgraded(tmp_path: Path) -> Non
             assert connection.execute("SELECT word FROM keepsake").fetchone() == ("旧",)
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             assert ("leads" in tables) is (file is not backup)
+
+
+def test_a_desk_of_the_first_release_keeps_its_leads(tmp_path: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    old = sa.create_engine(f"sqlite:///{tmp_path / DESK_FILE}")
+    with old.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(sa.insert(LEADS), FIRST_RELEASE_LEAD)
+        connection.execute(sa.insert(LEAD_REVISIONS), FIRST_RELEASE_REVISION)
+    before = everything(old)
+    old.dispose()
+    engine = open_desk(tmp_path)
+    after = everything(engine)
+    engine.dispose()
+    new = {"audit_log", "silences", "held_notices", "quarantine_retries"}
+    assert after.keys() - before.keys() == new
+    assert not any(after[table] for table in new)
+    assert {name: rows for name, rows in before.items() if name != "alembic_version"} == {
+        name: rows for name, rows in after.items() if name not in new | {"alembic_version"}
+    }
+    with closing(sqlite3.connect(tmp_path / "desk.before-0002.from-0001.sqlite")) as connection:
+        assert connection.execute("SELECT id FROM leads").fetchall() == [("L0",)]
 
 
 def test_a_migration_that_fails_leaves_the_old_file(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from monitor.desk.store import Desk
 from monitor.leads import NightFinding
 from tests.support.desk_parts import (
     DETECTORS,
+    NOW_MS,
     SITES,
     commit,
     copy_of,
@@ -98,7 +99,7 @@ def test_late_data_withdraws_a_lead_with_its_trail_and_brings_it_back(engine: sa
     assert list(desk.final_leads()) == []
     (reopened,) = commit(desk, 1, finding(1))
     assert reopened.change is ChangeKind.REOPENED
-    shown = show_lead(engine, JANUARY)
+    shown = show_lead(engine, JANUARY, now_ms=NOW_MS)
     assert shown is not None
     assert [r["change"] for r in shown["revisions"]] == ["raised", "withdrawn", "reopened"]
     assert all(r["intact"] for r in shown["revisions"])
@@ -116,7 +117,7 @@ def test_a_person_s_decision_outlives_what_the_machine_finds_later(engine: sa.En
     for offset in (0, 1, 2):
         changes = commit(desk, offset)
     assert changes == []
-    shown = show_lead(engine, JANUARY)
+    shown = show_lead(engine, JANUARY, now_ms=NOW_MS)
     assert shown is not None
     assert (shown["state"], shown["standing"], shown["handled_by"]) == ("dismissed", "withdrawn", "wang")
 
@@ -215,19 +216,19 @@ def test_lists_filter_and_put_the_latest_first(engine: sa.Engine, desk: Desk) ->
         commit(desk, offset, finding(offset), finding(offset, "M6", detector="sealed_site"))
     for offset in (20, 21):
         commit(desk, offset, finding(offset))
-    leads = list_leads(engine)
+    leads = list_leads(engine, now_ms=NOW_MS)
     assert leads[0]["id"] == FEBRUARY
     assert leads[0]["delivery"] == {"file": "pending", "webhook": "pending"}
-    assert [lead["kind"] for lead in list_leads(engine, kind="sealed_site")] == ["sealed_site"]
-    assert [lead["id"] for lead in list_leads(engine, site="S0", month="2026-01")] == [JANUARY]
-    assert len(list_leads(engine, limit=2)) == 2
-    assert list_leads(engine, offset=2) == leads[2:]
+    assert [lead["kind"] for lead in list_leads(engine, kind="sealed_site", now_ms=NOW_MS)] == ["sealed_site"]
+    assert [lead["id"] for lead in list_leads(engine, site="S0", month="2026-01", now_ms=NOW_MS)] == [JANUARY]
+    assert len(list_leads(engine, limit=2, now_ms=NOW_MS)) == 2
+    assert list_leads(engine, offset=2, now_ms=NOW_MS) == leads[2:]
     commit(desk, 1)
-    assert [lead["id"] for lead in list_leads(engine, state="withdrawn")] == [JANUARY]
-    assert len(list_leads(engine, state="open")) == 2
+    assert [lead["id"] for lead in list_leads(engine, state="withdrawn", now_ms=NOW_MS)] == [JANUARY]
+    assert len(list_leads(engine, state="open", now_ms=NOW_MS)) == 2
     with pytest.raises(ValueError, match="nonsense"):
-        list_leads(engine, state="nonsense")
-    assert show_lead(engine, "L0") is None
+        list_leads(engine, state="nonsense", now_ms=NOW_MS)
+    assert show_lead(engine, "L0", now_ms=NOW_MS) is None
 
 
 def test_receipt_stamps_are_the_only_thing_the_clock_writes(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from detectors.base import Context
@@ -177,11 +178,11 @@ def test_scores_are_a_row_a_meter_and_detector_with_the_reasons_of_its_finding()
     finding = Finding("quality", "b", FIRST, Status.SUSPECT, 0.5, None, 0.0, (reason,), {})
     numbers: dict[str, Any] = {"score": np.array([np.nan, 0.5]), "probability": np.array([np.nan, np.nan])}
     one = Judgement("quality", ("a", "b"), status=(Status.UNDETERMINED, Status.SUSPECT), findings=(finding,), **numbers)
-    table = score_table([one], ["A", "B"]).to_pylist()
+    table = score_table([one], pa.array(["a", "b"]), pa.array(["A", "B"])).to_pylist()
     assert [(r["meter"], r["site"], r["score"], r["status"]) for r in table] == [
         ("a", "A", None, "undetermined"),
         ("b", "B", 0.5, "suspect"),
     ]
     assert table[0]["reasons"] == "[]"
     assert '"gap"' in table[1]["reasons"]
-    assert score_table([], []).num_rows == 0
+    assert score_table([], pa.array([], pa.string()), pa.array([], pa.string())).num_rows == 0

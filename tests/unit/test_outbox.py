@@ -14,11 +14,14 @@ import pytest
 import sqlalchemy as sa
 
 from models.domain.clock import SystemClock
+from monitor.commands import CommandRefused
 from monitor.desk.database import open_desk
-from monitor.desk.outbox_rows import OutboxState, abandon, claim, refused, retry_refused, waiting
+from monitor.desk.outbox_rows import OutboxState, claim, waiting
+from monitor.desk.queries import refused_notices
+from monitor.desk.refused_notices import abandon_notice, retry_notices
 from monitor.metrics import SendResult
 from monitor.outbox import FAILING, Delivered, Delivery, OutboxSender, Refused, Sink, Unavailable, backoff_s
-from tests.support.desk_parts import commit, counts, desk_on, finding
+from tests.support.desk_parts import NOW_MS, commit, counts, desk_on, finding
 
 
 class FastClock(SystemClock):
@@ -130,11 +133,14 @@ def test_a_refused_notice_holds_its_own_lead_only_until_a_person_decides(
 
     sink = Recorder(picky)
     run(sink)
-    until(lambda: sent(engine) == 3 and bool(list(refused(engine))))
-    (stuck,) = refused(engine)
-    assert (stuck["subject"], stuck["note"], stuck["attempts"]) == (first, "HTTP 422: no such site", 1)
+    until(lambda: sent(engine) == 3 and bool(refused_notices(engine)))
+    (stuck,) = refused_notices(engine)
+    assert (stuck["lead"], stuck["note"], stuck["attempts"]) == (first, "HTTP 422: no such site", 1)
     willing.set()
-    assert retry_refused(engine, "file") == 1
+    with engine.begin() as connection:
+        why = "the site is known there now"
+        done = retry_notices(connection, sink="file", seq=None, by="王芳", reason=why, now_ms=NOW_MS)
+    assert done == {"retried": 1}
     until(lambda: sent(engine) == 6)
 
 
@@ -149,10 +155,12 @@ def test_a_person_may_give_up_a_refused_notice_and_nothing_else(
             return Refused("no") if idempotency_key == first else Delivered()
 
     run(Picky())
-    until(lambda: sent(engine) == 3 and bool(list(refused(engine))))
-    (stuck,) = refused(engine)
-    assert not abandon(engine, stuck["seq"] + 1, "not refused")
-    assert abandon(engine, stuck["seq"], "known by telephone")
+    until(lambda: sent(engine) == 3 and bool(refused_notices(engine)))
+    (stuck,) = refused_notices(engine)
+    with engine.begin() as connection, pytest.raises(CommandRefused, match="does not wait for a person"):
+        abandon_notice(connection, stuck["seq"] + 1, by="王芳", reason="not refused", now_ms=NOW_MS)
+    with engine.begin() as connection:
+        abandon_notice(connection, stuck["seq"], by="王芳", reason="known by telephone", now_ms=NOW_MS)
     until(lambda: sent(engine) == 5)
     assert counts(engine)["file", OutboxState.ABANDONED] == 1
 

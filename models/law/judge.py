@@ -1,0 +1,339 @@
+"""A case against the limit in force: one verdict a metric, or an honest reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal, localcontext
+from typing import Final
+
+from models.law.case import Case, Measured, metrics_of
+from models.law.conditions import Facts
+from models.law.correction_rows import Correction
+from models.law.corrections import Corrected, correct, possible_cases
+from models.law.figures import Figure, figure_of
+from models.law.library import Law
+from models.law.limit_rows import LEVELS, LevelName, Limit, Standard
+from models.law.lookup import Applies, find_limit
+from models.law.no_limit import needs_facts, no_limit
+from models.law.numbers import PRECISION, shown
+from models.law.steps import Citation, Missing, Step, cite_limit
+from models.law.verdict import LevelResult, LevelVerdict, LimitVerdict, Status
+from models.law.vocabulary import FactName
+
+DECISIVE: Final[Mapping[str, LevelName]] = {"existing": "level3", "new": "level2"}
+LEVEL_WORDS: Final[Mapping[LevelName, tuple[str, str]]] = {
+    "level1": ("1级", "level 1"),
+    "level2": ("2级", "level 2"),
+    "level3": ("3级", "level 3"),
+}
+
+
+def judge_limits(law: Law, case: Case) -> tuple[LimitVerdict, ...]:
+    """Every metric of a case, each on its own: there is no overall grade. Raises ConversionError."""
+    return tuple(judge_limit(law, case, measured) for measured in case.measured)
+
+
+def judge_limit(law: Law, case: Case, measured: Measured) -> LimitVerdict:
+    """One metric. Raises ConversionError where its energy items cannot be meant."""
+    metrics = metrics_of(law, case.industry, case.product)
+    metric = measured.metric if measured.metric is not None else metrics[0] if len(metrics) == 1 else None
+    blank = LimitVerdict(
+        status="undetermined",
+        industry=case.industry,
+        product=case.product,
+        metric=metric,
+        unit=measured.unit,
+        decisive=DECISIVE[case.plant],
+        reason_zh="",
+        reason_en="",
+        law_version=law.version,
+        law_digest=law.digest,
+    )
+    if metric is None:
+        named = ", ".join(metrics)
+        what = Missing("metric", f"指标（{named}）", f"the metric ({named})", "case")
+        return replace(
+            blank, status="needs_data", reason_zh="未指明指标", reason_en="the metric is not named", missing=(what,)
+        )
+    answer = find_limit(
+        law,
+        industry=case.industry,
+        product=case.product,
+        metric=metric,
+        region=case.region,
+        first=case.period_from,
+        last=case.period_to,
+        facts=case.given,
+    )
+    if not isinstance(answer, Applies):
+        return no_limit(law, blank, answer, case)
+    with localcontext(PRECISION):
+        verdict = _judged(law, blank, answer, case, measured)
+        if answer.national is not None:
+            national = _judged(
+                law, blank, Applies(answer.national, law.table(Standard)[answer.national.standard]), case, measured
+            )
+            verdict = _stricter(verdict, national)
+    return verdict
+
+
+def _stricter(local: LimitVerdict, national: LimitVerdict) -> LimitVerdict:
+    """A local limit counts where it is stricter than the national one at the deciding level; else the national does."""
+    if national.corrected_limit is None or local.corrected_limit is None:
+        return local
+    chosen, other = (national, local) if national.corrected_limit < local.corrected_limit else (local, national)
+    named = f"{other.limit_row.id}: {shown(other.corrected_limit or Decimal(0))}" if other.limit_row else ""
+    return replace(chosen, notes=(*chosen.notes, f"取更严的一个 / the stricter of two limits; the other is {named}"))
+
+
+def _judged(law: Law, blank: LimitVerdict, answer: Applies, case: Case, measured: Measured) -> LimitVerdict:
+    limit, standard = answer.limit, answer.standard
+    cited = cite_limit(limit, standard)
+    decisive = blank.decisive
+    verdict = replace(
+        blank,
+        unit=limit.unit,
+        limit_row=limit,
+        standard=standard,
+        limit=getattr(limit, decisive),
+        citations=(cited,),
+        assumptions=tuple(f"{name}: no (assumed)" for name in answer.assumed_not),
+        notes=_notes(law, limit, standard, case),
+    )
+    figure = figure_of(law, limit, case, measured)
+    verdict = replace(verdict, steps=figure.steps, notes=(*verdict.notes, *figure.notes))
+    if figure.value is None:
+        return replace(
+            verdict,
+            status="needs_data",
+            missing=figure.missing,
+            reason_zh="缺少实际值或其单位不符",
+            reason_en="the actual figure is missing or in another unit",
+        )
+    rows = [law.table(Correction)[name] for name in limit.corrections]
+    corrected = correct(limit, rows, figure.value, case.given)
+    uncertainty = None if measured.uncertainty is None else abs(figure.value) * measured.uncertainty / 100
+    levels = tuple(_level(limit, level, corrected, uncertainty) for level in LEVELS)
+    verdict = replace(
+        verdict,
+        actual=corrected.actual,
+        actual_reported=figure.value,
+        corrected_limit=corrected.levels.get(decisive),
+        uncertainty=uncertainty,
+        levels=levels,
+        level=next((int(one.level[-1]) for one in levels if one.result == "meets"), None),
+        steps=(
+            *verdict.steps,
+            *_published(limit, cited),
+            *corrected.steps,
+            *_uncertainty_step(measured, figure, limit),
+        ),
+        citations=tuple(dict.fromkeys([*verdict.citations, *corrected.citations])),
+        assumptions=(*verdict.assumptions, *_assumed(law, corrected)),
+    )
+    verdict = _with_excess(verdict)
+    return _concluded(law, verdict, corrected, rows, case.given, figure)
+
+
+def _published(limit: Limit, cited: Citation) -> tuple[Step, ...]:
+    return tuple(
+        Step(
+            f"{LEVEL_WORDS[level][0]}限额（公布值）",
+            f"{LEVEL_WORDS[level][1]} as published",
+            shown(value),
+            value,
+            limit.unit,
+            cited,
+            level,
+        )
+        for level, value in limit.levels()
+        if value is not None
+    )
+
+
+def _uncertainty_step(measured: Measured, figure: Figure, limit: Limit) -> tuple[Step, ...]:
+    percent = measured.uncertainty
+    if percent is None or figure.value is None:
+        return ()
+    value = abs(figure.value) * percent / 100
+    formula = f"{shown(abs(figure.value))} × {shown(percent)}% = {shown(value)}"
+    return (Step("不确定度", "uncertainty of the actual figure", formula, value, limit.unit),)
+
+
+def _assumed(law: Law, corrected: Corrected) -> tuple[str, ...]:
+    names = law.table(FactName)
+    return tuple(
+        f"{names[name].name_zh}未提供，按不修正计 / {names[name].name_en} ({name}) is not given: not corrected for"
+        for name in dict.fromkeys([*corrected.claimed, *corrected.asked])
+    )
+
+
+def _level(limit: Limit, level: LevelName, corrected: Corrected, uncertainty: Decimal | None) -> LevelVerdict:
+    published: Decimal | None = getattr(limit, level)
+    if published is None:
+        gone: LevelResult = "not_in_library" if limit.missing_because == "not_found" else "no_such_level"
+        return LevelVerdict(level, None, None, gone)
+    value = corrected.levels[level]
+    result: LevelResult
+    if limit.confidence_of(level) != "V":
+        result = "unverified"
+    elif corrected.required or corrected.undefined:
+        result = "open"
+    elif uncertainty is not None and uncertainty > 0 and abs(corrected.actual - value) <= uncertainty:
+        result = "within_uncertainty"
+    else:
+        result = "meets" if corrected.actual <= value else "exceeds"
+    return LevelVerdict(level, published, value, result)
+
+
+def _notes(law: Law, limit: Limit, standard: Standard, case: Case) -> tuple[str, ...]:
+    notes = [f"{row.id}: {row.note}" for row in (limit, standard) if row.note is not None]
+    if standard.dates_confidence not in (None, "V"):
+        notes.append(f"{standard.id}: 实施日期未经核实 / its dates are not verified ({standard.dates_confidence})")
+    if case.decision_date is not None and not standard.in_force(case.decision_date):
+        later = [
+            one.id
+            for one in law.table(Standard).values()
+            if one.family == standard.family and one.in_force(case.decision_date)
+        ]
+        named = ", ".join(later) or "another version"
+        notes.append(
+            f"决定时有效的是 {named}，但按用能期间适用 {standard.id} / on the day of decision {named} is in force;"
+            f" the period of consumption is judged by {standard.id}"
+        )
+    return tuple(notes)
+
+
+def _with_excess(verdict: LimitVerdict) -> LimitVerdict:
+    if verdict.actual is None or verdict.corrected_limit is None:
+        return verdict
+    excess = verdict.actual - verdict.corrected_limit
+    ratio = excess / verdict.corrected_limit if verdict.corrected_limit > 0 else None
+    note = (
+        () if ratio is not None else ("限额不大于零，不计算超出比例 / the limit is not above zero: no ratio over it",)
+    )
+    return replace(verdict, excess=excess, excess_ratio=ratio, notes=(*verdict.notes, *note))
+
+
+def _concluded(
+    law: Law,
+    verdict: LimitVerdict,
+    corrected: Corrected,
+    rows: Sequence[Correction],
+    facts: Facts,
+    figure: Figure,
+) -> LimitVerdict:
+    """The status, by the first that holds: no such level, data missing, not defined, not verified, too close."""
+    decisive = verdict.decisive
+    zh, en = LEVEL_WORDS[decisive]
+    own = next(one for one in verdict.levels if one.level == decisive)
+    if own.result in ("no_such_level", "not_in_library"):
+        if own.result == "no_such_level":
+            said = (f"该标准没有{zh}", f"no such level: the standard has no {en}")
+        else:
+            said = (f"{zh}的值不在库中", f"the value of {en} is not in the library")
+        missing = Missing(
+            decisive, f"{zh}限额", f"the value of {en}", str(verdict.standard.id if verdict.standard else "")
+        )
+        return replace(verdict, status="undetermined", reason_zh=said[0], reason_en=said[1], missing=(missing,))
+    if corrected.required:
+        return needs_facts(
+            law, verdict, corrected.required, "限额修正所需的数据缺失", "inputs of the correction are missing"
+        )
+    if corrected.undefined:
+        what = "; ".join(corrected.undefined)
+        return replace(
+            verdict,
+            status="undetermined",
+            reason_zh=f"标准没有给出这种情况的修正：{what}",
+            reason_en=f"the standard gives no correction for this case: {what}",
+        )
+    plain = _plain_status(verdict, corrected)
+    unverified = [
+        *([f"{decisive} of {verdict.limit_row.id}"] if own.result == "unverified" and verdict.limit_row else []),
+        *corrected.unverified,
+        *figure.unverified,
+    ]
+    if unverified:
+        missing_rows = tuple(
+            Missing(name, f"{name} 的核实值", f"a verified value of {name}", "the text of the standard or notice")
+            for name in unverified
+        )
+        return replace(
+            verdict,
+            status="undetermined",
+            preview=plain,
+            level=None,
+            missing=missing_rows,
+            reason_zh="依据未经核实，只作预览，不得执行",
+            reason_en="what it rests on is not verified: shown as a preview, not to be enforced",
+        )
+    if own.result == "within_uncertainty":
+        return replace(
+            verdict,
+            status="needs_review",
+            preview=plain,
+            reason_zh=f"实际值与{zh}限额之差在不确定度之内",
+            reason_en=f"the figure is within its uncertainty of {en}",
+        )
+    if plain == "exceeds" and (turning := _turning_facts(law, verdict, corrected, rows, facts, figure)):
+        return needs_facts(
+            law, verdict, turning, "缺少的修正数据可能改变结论", "an input that is not given could turn the verdict"
+        )
+    if corrected.doubtful and _hangs_on(verdict, corrected.doubtful, rows, facts, figure):
+        return replace(
+            verdict,
+            status="needs_review",
+            preview=plain,
+            reason_zh=f"结论取决于存疑的修正：{', '.join(corrected.doubtful)}",
+            reason_en=f"it hangs on a correction to be checked: {', '.join(corrected.doubtful)}",
+        )
+    return _said(verdict, plain)
+
+
+def _plain_status(verdict: LimitVerdict, corrected: Corrected) -> Status:
+    return "meets" if corrected.actual <= corrected.levels[verdict.decisive] else "exceeds"
+
+
+def _said(verdict: LimitVerdict, status: Status) -> LimitVerdict:
+    zh, en = LEVEL_WORDS[verdict.decisive]
+    actual, limit = shown(verdict.actual or Decimal(0)), shown(verdict.corrected_limit or Decimal(0))
+    sign = "≤" if status == "meets" else ">"
+    words = {"meets": ("达到", "meets"), "exceeds": ("超过", "exceeds")}[status]
+    return replace(
+        verdict,
+        status=status,
+        reason_zh=f"{words[0]}{zh}限额：{actual} {sign} {limit} {verdict.unit}",
+        reason_en=f"{words[1]} {en}: {actual} {sign} {limit} {verdict.unit}",
+    )
+
+
+def _turning_facts(
+    law: Law,
+    verdict: LimitVerdict,
+    corrected: Corrected,
+    rows: Sequence[Correction],
+    facts: Facts,
+    figure: Figure,
+) -> tuple[str, ...]:
+    """The facts not given that could bring the figure under the limit; none where no value of theirs could."""
+    if not corrected.asked or verdict.limit_row is None or figure.value is None:
+        return ()
+    cases = possible_cases(rows, law.table(FactName), facts)
+    if cases is None:
+        return corrected.asked
+    for case in cases:
+        tried = correct(verdict.limit_row, rows, figure.value, case)
+        if not tried.required and not tried.undefined and _plain_status(verdict, tried) == "meets":
+            return corrected.asked
+    return ()
+
+
+def _hangs_on(
+    verdict: LimitVerdict, doubtful: Sequence[str], rows: Sequence[Correction], facts: Facts, figure: Figure
+) -> bool:
+    if verdict.limit_row is None or figure.value is None or verdict.actual is None or verdict.corrected_limit is None:
+        return False
+    without = correct(verdict.limit_row, [row for row in rows if row.id not in doubtful], figure.value, facts)
+    return (without.actual <= without.levels[verdict.decisive]) != (verdict.actual <= verdict.corrected_limit)

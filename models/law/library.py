@@ -1,0 +1,178 @@
+"""The rule packs put together: the shipped ones, then those of a configured directory; or every fault, at once."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, TypeVar, cast
+
+from models.law.crosscheck import CHECKS
+from models.law.faults import LawFault, LawFaults, nearest
+from models.law.lines import line_of
+from models.law.reading import PackFile, digest_of, read_pack
+from models.law.rows import Identified
+from models.law.sections import SECTIONS, Rows
+
+R = TypeVar("R", bound=Identified)
+
+Places = Mapping[tuple[str, str], tuple[PackFile, int]]
+"""By section and row id: the file, and the row's number in it."""
+
+SHIPPED: Final = "models/law/packs"
+"""How a shipped pack is named in faults: this, and its file name."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackInfo:
+    """One pack in use. `rows`: number of rows by section; `digest`: SHA-256 of its contents."""
+
+    id: str
+    version: str
+    title_zh: str
+    title_en: str
+    file: str
+    digest: str
+    rows: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Law:
+    """What the packs say, checked. `digest` changes whenever a statement of any pack changes."""
+
+    packs: tuple[PackInfo, ...]
+    rows: Rows
+    places: Places
+    digest: str
+
+    @property
+    def version(self) -> str:
+        """Versions and digest, short enough to print on a lead: `2026.11 #1a2b3c4d5e6f`."""
+        versions = sorted({pack.version for pack in self.packs})
+        return f"{'+'.join(versions)} #{self.digest[:12]}"
+
+    def table(self, model: type[R]) -> Mapping[str, R]:
+        """The rows of one type by their id, in the order of the packs."""
+        for section, found in SECTIONS.items():
+            if found is model:
+                return cast("Mapping[str, R]", self.rows.get(section, MappingProxyType({})))
+        raise KeyError(model)
+
+    def origin(self, model: type[Identified], row_id: str) -> str:
+        """The file and line a row was read from: `models/law/packs/standards.toml:12`."""
+        section = next(name for name, found in SECTIONS.items() if found is model)
+        return origin_of(self.places, section, row_id)
+
+
+def origin_of(places: Places, section: str, row_id: str) -> str:
+    """File and line of a row."""
+    file, index = places[section, row_id]
+    return f"{file.name}:{line_of(file.lines, (section, index))}"
+
+
+def load_law(directory: Path | None = None) -> Law:
+    """The shipped packs and those in `directory` (*.toml, by name). Raises LawFaults (all of them), OSError."""
+    sources = [*_shipped(), *_configured(directory)]
+    return assemble(sources)
+
+
+@cache
+def shipped_law() -> Law:
+    """The shipped packs alone, read once."""
+    return load_law()
+
+
+def assemble(sources: Iterable[tuple[str, bytes]]) -> Law:
+    """Packs from (name, contents), in order: later ones may add rows, or replace by `replaces`. Raises LawFaults."""
+    faults: list[LawFault] = []
+    files: list[PackFile] = []
+    for name, data in sources:
+        file, found = read_pack(name, data, SECTIONS)
+        faults += found
+        if file is not None:
+            files.append(file)
+    faults += _same_pack_twice(files)
+    rows, places = _merged(files, faults)
+    if not faults:
+        # A row that is missing because it was refused would make every reference to it a second fault.
+        for problem in (problem for check in CHECKS for problem in check(rows)):
+            file, index = places[problem.section, problem.row_id]
+            faults.append(file.fault((problem.section, index, *problem.path), problem.problem, problem.remedy))
+    if faults:
+        raise LawFaults(sorted(faults, key=lambda fault: (fault.file, fault.line, fault.key, fault.problem)))
+    packs = tuple(_info(file) for file in files)
+    digest = digest_of([[pack.id, pack.version, pack.digest] for pack in packs])
+    return Law(packs, rows, MappingProxyType(places), digest)
+
+
+def _shipped() -> list[tuple[str, bytes]]:
+    folder = importlib.resources.files("models.law").joinpath("packs")
+    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda entry: entry.name)
+    return [(f"{SHIPPED}/{entry.name}", entry.read_bytes()) for entry in files]
+
+
+def _configured(directory: Path | None) -> list[tuple[str, bytes]]:
+    if directory is None:
+        return []
+    if not directory.is_dir():
+        raise NotADirectoryError(f"{directory}: not a directory of rule packs (*.toml)")
+    return [(str(path), path.read_bytes()) for path in sorted(directory.glob("*.toml"))]
+
+
+def _info(file: PackFile) -> PackInfo:
+    header = file.header
+    counts = MappingProxyType({section: len(rows) for section, rows in file.rows.items()})
+    return PackInfo(header.id, header.version, header.title_zh, header.title_en, file.name, file.digest, counts)
+
+
+def _same_pack_twice(files: Iterable[PackFile]) -> list[LawFault]:
+    first: dict[str, str] = {}
+    faults = []
+    for file in files:
+        earlier = first.setdefault(file.header.id, file.name)
+        if earlier != file.name:
+            remedy = f"It is the id of {earlier}: give this pack its own."
+            faults.append(file.fault(("pack", "id"), f"pack id {file.header.id!r} is taken", remedy))
+    return faults
+
+
+def _merged(
+    files: Iterable[PackFile], faults: list[LawFault]
+) -> tuple[Rows, dict[tuple[str, str], tuple[PackFile, int]]]:
+    rows: dict[str, dict[str, Identified]] = {section: {} for section in SECTIONS}
+    places: dict[tuple[str, str], tuple[PackFile, int]] = {}
+    for file in files:
+        for section, written in file.rows.items():
+            for index, row in written:
+                _take(section, index, row, file, rows[section], places, faults)
+    return MappingProxyType({section: MappingProxyType(found) for section, found in rows.items()}), places
+
+
+def _take(
+    section: str,
+    index: int,
+    row: Identified,
+    file: PackFile,
+    rows: dict[str, Identified],
+    places: dict[tuple[str, str], tuple[PackFile, int]],
+    faults: list[LawFault],
+) -> None:
+    if row.replaces is not None:
+        replaced = places.get((section, row.replaces))
+        if replaced is None or replaced[0] is file:
+            remedy = nearest(row.replaces, rows) if rows else "Leave it out: there is nothing to replace."
+            problem = f"replaces {row.replaces!r}, which no earlier pack has"
+            faults.append(file.fault((section, index, "replaces"), problem, remedy))
+            return
+        del rows[row.replaces]
+        del places[section, row.replaces]
+    if (section, row.id) in places:
+        stands = origin_of(places, section, row.id)
+        remedy = f'It stands in {stands}: give this one its own id, or say replaces = "{row.id}" in a pack of your own.'
+        faults.append(file.fault((section, index, "id"), f"id {row.id!r} is taken", remedy))
+        return
+    rows[row.id] = row
+    places[section, row.id] = (file, index)

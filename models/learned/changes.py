@@ -1,0 +1,283 @@
+"""Changes of level and of night share in a meter's own past.
+
+Every function looks at one meter's nights up to the last one and says whether a change that began a little while ago
+still holds. None: nothing to see, or the past does not suffice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.learned.own_past import OwnPast, middle, rolling_median
+
+Floats = NDArray[np.float64]
+
+
+class ChangeCode(StrEnum):
+    """What changed."""
+
+    RISE = "rise"
+    FALL = "fall"
+    STOP = "stop"
+    RESTART = "restart"
+    NIGHT_SHARE = "night_share"
+    WEEKEND = "weekend"
+    OVERDRAW = "overdraw"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change that holds tonight. `onset` is the ordinal of its first night; `before` and `after` the compared
+    measurements in the unit of the code (kWh a night, share, kW); `ratio` how many times the threshold it reached;
+    `nights` compared nights before and since; `usual` the largest such move the meter's own past shows."""
+
+    code: ChangeCode
+    onset: int
+    before: float
+    after: float
+    ratio: float
+    nights_before: int
+    nights_after: int
+    usual: float
+
+
+@dataclass(frozen=True, slots=True)
+class LevelLimits:
+    """Least factor of a rise and largest of a fall; nights it must have held; the meter's own moves it must exceed."""
+
+    rise: float
+    fall: float
+    rise_nights: int
+    fall_nights: int
+    span_nights: int
+    own_times: float
+    least_kwh: float
+
+
+IDLE_SHARE: Final = 0.15
+"""Energy relative to the working level at or below which a night is idle."""
+_BEFORE: Final = 24
+"""Comparable nights before a change that it is compared with."""
+_FEWEST_BEFORE: Final = 16
+_STRETCH: Final = 6
+"""Comparable nights, a week's worth, whose median is a level."""
+_LATEST: Final = 4
+_KNOWN_LEVEL_DAYS: Final = 150
+_SEASON_DAYS: Final = 28
+YEAR_DAYS: Final = 364
+_LITTLE_PAST: Final = 50
+_UNKNOWN_RESTLESSNESS: Final = 0.3
+_UNKNOWN_SHARE_RESTLESSNESS: Final = 0.05
+HABIT_NIGHTS: Final = 14
+_LONG_STRETCH: Final = 11
+"""Comparable nights that make a low level known: longer than a shutdown for maintenance."""
+_NEW_LEVEL: Final = 0.15
+"""Distance, in logs, that a new level keeps from every level of the known past."""
+_NEW_SHARE: Final = 0.03
+
+
+def level_change(past: OwnPast, limits: LevelLimits) -> Change | None:
+    """A sudden rise or fall of the level of working nights that has held and that the past does not know."""
+    at = np.flatnonzero(past.at_work)
+    track = _Track(past.log_level[at], past.days.ordinal[at], int(past.days.ordinal[-1]))
+    step = track.fresh_step(limits.rise_nights, limits.fall_nights, limits.span_nights)
+    if step is None:
+        return None
+    cut, size = step
+    sign = 1.0 if size > 0.0 else -1.0
+    least = float(np.log(limits.rise)) if size > 0.0 else -float(np.log(limits.fall))
+    if sign * size < least or not track.holds(cut, size, least):
+        return None
+    usual = track.restlessness(cut, _UNKNOWN_RESTLESSNESS)
+    needed = max(least, limits.own_times * usual)
+    hidden = int((past.censored & (past.days.ordinal >= track.day[cut])).sum())
+    if hidden > 0.25 * (len(at) - cut):
+        return None
+    if sign * size < needed or track.known_level(cut, sign, _NEW_LEVEL) or track.same_last_year(cut, sign, size):
+        return None
+    first = max(0, cut - _BEFORE)
+    before_kwh, after_kwh = middle(past.energy_kwh[at[first:cut]]), middle(past.energy_kwh[at[cut:]])
+    code = _level_code(past, at[cut:], sign, before_kwh, after_kwh)
+    if code is None or abs(after_kwh - before_kwh) < limits.least_kwh:
+        return None
+    return Change(
+        code=code,
+        onset=int(track.day[cut]),
+        before=before_kwh,
+        after=after_kwh,
+        ratio=sign * size / needed,
+        nights_before=cut - first,
+        nights_after=len(at) - cut,
+        usual=float(np.exp(usual)),
+    )
+
+
+def _level_code(
+    past: OwnPast, since: NDArray[np.intp], sign: float, before_kwh: float, after_kwh: float
+) -> ChangeCode | None:
+    """None for what other rules judge: a start after idleness, a dead meter, a plant that often stands idle."""
+    if sign > 0.0:
+        return None if before_kwh <= IDLE_SHARE * after_kwh else ChangeCode.RISE
+    if after_kwh > IDLE_SHARE * before_kwh:
+        return ChangeCode.FALL
+    if _dead(past.energy_kwh[since]) or _idled_before(past, int(since[0]), before_kwh):
+        return None
+    return ChangeCode.STOP
+
+
+def _dead(energy_kwh: Floats) -> bool:
+    """Nothing, or the same number night after night: a meter that does not count, not a plant that stopped."""
+    return (
+        float(energy_kwh.max()) <= 0.0 or float((energy_kwh == np.sort(energy_kwh)[len(energy_kwh) // 2]).mean()) >= 0.6
+    )
+
+
+def _idled_before(past: OwnPast, cut: int, working_kwh: float) -> bool:
+    """Whether idle stretches are in the meter's habits, the festival weeks apart."""
+    use = np.isfinite(past.energy_kwh[:cut]) & ~past.days.festival[:cut]
+    stretches = runs(past.energy_kwh[:cut][use] <= IDLE_SHARE * working_kwh)
+    return any(end - begin >= HABIT_NIGHTS for begin, end in stretches)
+
+
+def runs(idle: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """(begin, end) of each stretch of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], idle.astype(np.int8), [0]])))
+    return [(int(begin), int(end)) for begin, end in zip(edges[::2], edges[1::2], strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Track:
+    """Comparable nights of one quantity: values and the ordinals of their dates (k,), and tonight's ordinal."""
+
+    x: Floats
+    day: NDArray[np.int64]
+    tonight: int
+
+    def fresh_step(self, least_up: int, least_down: int, span_nights: int) -> tuple[int, float] | None:
+        """First night and size of the step that parts the late nights best (least absolute deviations), if it has held
+        for the least number of nights of its direction; `least_down` 0 looks for steps up alone."""
+        begins = int(np.searchsorted(self.day, self.tonight - span_nights))
+        first = max(begins - _BEFORE, 0)
+        best: tuple[float, int] | None = None
+        for cut in range(max(begins, first + _FEWEST_BEFORE), len(self.x) - 2):
+            cost = _spread(self.x[first:cut]) + _spread(self.x[cut:])
+            if best is None or cost < best[0]:
+                best = (cost, cut)
+        if best is None:
+            return None
+        cut = best[1]
+        size = self.size(cut)
+        least = least_up if size > 0.0 else least_down
+        return (cut, size) if 0 < least <= len(self.x) - cut else None
+
+    def size(self, cut: int) -> float:
+        return middle(self.x[cut:]) - middle(self.x[max(0, cut - _BEFORE) : cut])
+
+    def holds(self, cut: int, size: float, least: float) -> bool:
+        """Nearly every night since lies beyond the middle and hardly one before; it came within days; it still is."""
+        before, after = self.x[max(0, cut - _BEFORE) : cut], self.x[cut:]
+        sign = 1.0 if size > 0.0 else -1.0
+        center = middle(before) + 0.5 * size
+        return (
+            float((sign * (after - center) > 0.0).mean()) >= 0.8
+            and float((sign * (before - center) > 0.0).mean()) <= 0.15
+            and sign * (middle(after) - middle(before[-_STRETCH:])) >= 0.75 * least
+            and sign * (middle(after[-_LATEST:]) - middle(before)) >= 0.8 * least
+        )
+
+    def restlessness(self, cut: int, unknown: float) -> float:
+        """How far the level moves from `_BEFORE` nights to the `_STRETCH` after them, at most in nine of ten times.
+        With little past it is at least `unknown`."""
+        short, long = rolling_median(self.x[:cut], _STRETCH), rolling_median(self.x[:cut], _BEFORE)
+        count = cut - _STRETCH - _BEFORE + 1
+        if count < 10:
+            return unknown
+        usual = float(np.quantile(np.abs(short[_BEFORE : _BEFORE + count] - long[:count]), 0.9))
+        return max(usual, unknown) if count < _LITTLE_PAST else usual
+
+    def known_level(self, cut: int, sign: float, apart: float, known_days: int = _KNOWN_LEVEL_DAYS) -> bool:
+        """Whether it was about this level for a stretch in the months before, or in the same weeks of last year."""
+        levels = self._levels(cut, sign)
+        ends = self.day[cut - len(levels) : cut]
+        onset = int(self.day[cut])
+        near = (ends >= onset - known_days) | (np.abs(ends - onset + YEAR_DAYS) <= _SEASON_DAYS)
+        if levels.size == 0 or not bool(near.any()):
+            return False
+        return sign * middle(self.x[cut:]) < float((sign * levels[near]).max()) + apart
+
+    def same_last_year(self, cut: int, sign: float, size: float) -> bool:
+        """Whether it moved as far, the same way, within four weeks of the same date last year."""
+        stretch = _STRETCH if sign > 0.0 else _LONG_STRETCH
+        levels = self._levels(cut, sign)
+        near = np.flatnonzero(np.abs(self.day - int(self.day[cut]) + YEAR_DAYS) <= _SEASON_DAYS)
+        for then in near.tolist():
+            if _STRETCH <= then <= cut - stretch:
+                moved = float(levels[then]) - middle(self.x[max(0, then - _BEFORE) : then])
+                if sign * moved >= 0.6 * abs(size):
+                    return True
+        return False
+
+    def _levels(self, cut: int, sign: float) -> Floats:
+        """Level of each stretch before `cut`, by its first night. A low one needs four of five nights of a stretch that
+        is longer than a shutdown for maintenance."""
+        if sign > 0.0:
+            return rolling_median(self.x[:cut], _STRETCH)
+        if cut < _LONG_STRETCH:
+            return np.zeros(0)
+        stretches = np.sort(np.lib.stride_tricks.sliding_window_view(self.x[:cut], _LONG_STRETCH), axis=-1)
+        return np.asarray(stretches[:, _LONG_STRETCH - _LONG_STRETCH // 5 - 1])
+
+
+def _spread(values: Floats) -> float:
+    """Sum of absolute distances from the median; the values must not be empty."""
+    ordered = np.sort(values)
+    half = len(ordered) // 2
+    return float(ordered[len(ordered) - half :].sum() - ordered[:half].sum())
+
+
+@dataclass(frozen=True, slots=True)
+class ShareLimits:
+    """Least rise of the share of valley hours, least factor of the energy in them, nights it must have held."""
+
+    rise: float
+    growth: float
+    nights: int
+    span_nights: int
+    own_times: float
+    least_kwh: float
+
+
+def night_share_change(past: OwnPast, limits: ShareLimits) -> Change | None:
+    """More of the energy in valley hours than ever, and more energy there: a night shift; a low day is none."""
+    at = np.flatnonzero(past.at_work & np.isfinite(past.valley_share))
+    track = _Track(past.valley_share[at], past.days.ordinal[at], int(past.days.ordinal[-1]))
+    step = track.fresh_step(limits.nights, 0, limits.span_nights)
+    if step is None:
+        return None
+    cut, size = step
+    if size < limits.rise or not track.holds(cut, size, limits.rise):
+        return None
+    usual = track.restlessness(cut, _UNKNOWN_SHARE_RESTLESSNESS)
+    needed = max(limits.rise, limits.own_times * usual)
+    if size < needed or track.known_level(cut, 1.0, _NEW_SHARE, known_days=cut) or track.same_last_year(cut, 1.0, size):
+        return None
+    first = max(0, cut - _BEFORE)
+    night_kwh = track.x * past.energy_kwh[at]
+    before_kwh, after_kwh = middle(night_kwh[first:cut]), middle(night_kwh[cut:])
+    if after_kwh < limits.growth * before_kwh or after_kwh - before_kwh < limits.least_kwh:
+        return None
+    return Change(
+        code=ChangeCode.NIGHT_SHARE,
+        onset=int(track.day[cut]),
+        before=middle(track.x[first:cut]),
+        after=middle(track.x[cut:]),
+        ratio=size / needed,
+        nights_before=cut - first,
+        nights_after=len(at) - cut,
+        usual=usual,
+    )

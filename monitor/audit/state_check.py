@@ -1,0 +1,172 @@
+"""`gridwarden verify --state`: a whole state directory, every file and record of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from monitor.audit.chain_check import JournalWalk, check_sealed, checked_lines
+from monitor.audit.checkpoint import Checkpoint, Occasion, Short, last_sealed
+from monitor.audit.desk_check import DeskWalk
+from monitor.audit.faults import StateReport
+from monitor.audit.history_check import check_parts, check_stopped_history, manifest_of
+from monitor.audit.keys import KEY_NAME, PUBLIC_NAME, PublicKey, SigningKey, stored_public_key
+from monitor.config.secret_files import SecretFileError
+from monitor.desk.database import DESK_FILE, DeskError, read_desk
+from monitor.desk.events import CHECKPOINT_ATTRIBUTE
+from monitor.evidence_pack.origins import ORIGINS_NAME, origin_faults
+from monitor.history.history import HISTORY_NAME
+from monitor.history.seal import PARTS_NAME
+from monitor.ops.local_socket import SOCKET_NAME
+from monitor.retention.records import Removals, stored_removals
+from monitor.storage import BALLAST_NAME, LOCK_NAME, StateLock, StoreError
+
+CHECKPOINT: Final = "checkpoint"
+MANIFEST: Final = "history_manifest"
+_KNOWN: Final = re.compile(
+    r"^(journal-\d{6}(-\d+)?\.sqlite|desk\.sqlite|desk\.before-.*\.sqlite|history\.duckdb|checkpoints-\d{6}\.jsonl)"
+    r"(-wal|-shm|\.wal)?$"
+)
+_NAMED: Final = {LOCK_NAME, BALLAST_NAME, SOCKET_NAME, KEY_NAME, PUBLIC_NAME, ORIGINS_NAME, PARTS_NAME, HISTORY_NAME}
+
+Ask = Callable[[str, dict[str, Any]], dict[str, Any]]
+
+
+def check_state(state_dir: Path, *, ask: Ask | None, key: PublicKey | None, kept: Sequence[Short]) -> StateReport:
+    """Check everything there is. `ask` puts commands to the running daemon, None where it is stopped.
+
+    `key` is a public key from elsewhere, `kept` are checkpoints from elsewhere. Raises `StoreLocked` where another
+    process holds the directory without answering.
+    """
+    report = StateReport()
+    if ask is not None:
+        ask(CHECKPOINT, {})
+        _check_all(state_dir, ask, key, kept, report)
+        return report
+    lock = StateLock.acquire(state_dir)
+    try:
+        _check_all(state_dir, None, key, kept, report)
+    finally:
+        lock.release()
+    return report
+
+
+def shorts_of(text: str) -> list[Short]:
+    """Checkpoints in a text: short forms, or received notices (CloudEvents), one a line or one document.
+
+    Raises ValueError where a line is neither.
+    """
+    try:
+        return [_short_of(text)]
+    except ValueError:
+        return [_short_of(line) for line in text.splitlines() if line.strip()]
+
+
+def _short_of(text: str) -> Short:
+    text = text.strip()
+    if not text.startswith("{"):
+        return Short.parse(text)
+    try:
+        event = msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"neither a checkpoint nor a notice: {error}") from error
+    return Short.parse(str(event.get(CHECKPOINT_ATTRIBUTE, "")))
+
+
+def _check_all(
+    state_dir: Path, ask: Ask | None, key: PublicKey | None, kept: Sequence[Short], report: StateReport
+) -> None:
+    trusted = _key(state_dir, key, report)
+    for copy in kept:
+        if trusted is not None and not copy.signed_by(trusted):
+            report.fault("checkpoint kept elsewhere", f"checkpoint {copy.n}", "is not signed by this state's key")
+    removed = _removals(state_dir, report)
+    last = _walk(state_dir, trusted, kept, removed, report)
+    check_sealed(state_dir, last_sealed(state_dir), removed, report)
+    for file, what in origin_faults(state_dir):
+        report.fault(file, "", what)
+    report.counted("origins", len(list((state_dir / ORIGINS_NAME).glob("*"))))
+    if ask is None:
+        check_stopped_history(state_dir, last, removed, report)
+    else:
+        check_parts(state_dir, manifest_of(ask(MANIFEST, {})["parts"]), removed, report)
+        report.notes.append(f"{HISTORY_NAME} is held by the daemon: its tables are compared only while it is stopped")
+    for path in sorted(state_dir.iterdir()):
+        if path.name not in _NAMED and not _KNOWN.match(path.name):
+            report.notes.append(f"{path.name} is not a file of the state: not looked at")
+
+
+def _walk(
+    state_dir: Path, key: PublicKey | None, kept: Sequence[Short], removed: Removals, report: StateReport
+) -> Checkpoint | None:
+    """Checkpoints, journal and desk side by side; the last checkpoint, None where it is not that of an orderly stop."""
+    last: Checkpoint | None = None
+    journal = JournalWalk(state_dir, removed, report)
+    try:
+        engine = read_desk(state_dir)
+    except (DeskError, FileNotFoundError, StoreError) as error:
+        report.fault(DESK_FILE, "", str(error))
+        for last in checked_lines(state_dir, key, kept, report):
+            journal.advance(last)
+        journal.finish()
+        return _stopped(last, report)
+    try:
+        desk = DeskWalk(engine, report)
+        carried = desk.carried()
+        for last in checked_lines(state_dir, key, [*kept, *carried], report):
+            journal.advance(last)
+            desk.advance(last)
+        journal.finish()
+        desk.finish()
+    finally:
+        engine.dispose()
+    return _stopped(last, report)
+
+
+def _stopped(last: Checkpoint | None, report: StateReport) -> Checkpoint | None:
+    if last is None:
+        report.fault("checkpoints", "", "there is none: nothing here was ever signed, or all were deleted")
+        return None
+    if last.body.occasion is not Occasion.STOP:
+        report.notes.append(
+            f"the last checkpoint ({last.body.n}) is not that of an orderly stop: rows that may change are checked "
+            "one by one, not as whole tables"
+        )
+        return None
+    return last
+
+
+def _key(state_dir: Path, key: PublicKey | None, report: StateReport) -> PublicKey | None:
+    """The key to trust: the one given, else the directory's own."""
+    try:
+        stored = stored_public_key(state_dir)
+    except ValueError as error:
+        report.fault(PUBLIC_NAME, "", f"is no public key: {error}")
+        stored = None
+    else:
+        if stored is None:
+            report.fault(PUBLIC_NAME, "", "missing: signatures are compared with a key given by --key only")
+    if key is not None and stored is not None and key != stored:
+        report.fault(PUBLIC_NAME, "", f"is {stored.fingerprint}, not the key that was given, {key.fingerprint}")
+    if (state_dir / KEY_NAME).exists() and stored is not None:
+        try:
+            own = SigningKey.read(state_dir / KEY_NAME).public
+        except SecretFileError as error:
+            report.fault(KEY_NAME, "", str(error))
+        else:
+            if own != stored:
+                report.fault(KEY_NAME, "", f"does not belong to {PUBLIC_NAME}: one of them was changed")
+    return key or stored
+
+
+def _removals(state_dir: Path, report: StateReport) -> Removals:
+    path = state_dir / DESK_FILE
+    try:
+        return stored_removals(path) if path.is_file() else Removals((), {})
+    except (StoreError, msgspec.MsgspecError) as error:
+        report.fault(DESK_FILE, "audit_log", f"what was removed on purpose cannot be read: {error}")
+        return Removals((), {})
