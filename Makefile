@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: install demo test check format bench soak accuracy docs clean
+.PHONY: install demo test check format bench bench-large soak accuracy docs clean
 
 install: $(STAMP)
 
@@ -34,11 +34,16 @@ format: install
 bench: install
 	$(BIN)/python -m tests.bench.main
 
+# A million meters: about ten minutes, 13 GB of memory and 10 GB of disk.
+bench-large: install
+	$(BIN)/python -m tests.bench.main --only capacity --meters 1000000
+
 soak: install
 	GRIDWARDEN_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 14400
 
 accuracy: install
 	$(BIN)/python -m tests.bench.accuracy --seeds 20 $(if $(wildcard ../shared/data),--real ../shared/data)
+	$(BIN)/python -m tests.bench.consumption --seeds 3 $(if $(wildcard ../shared/data),--real ../shared/data)
 
 docs: install
 	$(BIN)/python -m monitor.reference.docs docs/reference

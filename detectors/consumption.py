@@ -24,7 +24,7 @@ _FEATURES: Final = ("energy_kwh", "coverage", "valley_share", "power_p95_kw")
 _WEEK: Final = 7
 _FEWEST_LATE: Final = 4
 """Nights of the last seven that must be known."""
-_OLDEST: Final = 14
+_OLDEST: Final = 10
 """The oldest nights of the recent ones, before any change that may be suspect tonight."""
 _SLOWEST_VALLEY_S: Final = 3600
 """Cadence up to which the share of the valley hours means something."""
@@ -67,8 +67,8 @@ class Consumption:
     rise_ratio: float = 1.5
     fall_ratio: float = 0.6
     rise_nights: int = 6
-    fall_nights: int = 9
-    span_nights: int = 24
+    fall_nights: int = 13
+    span_nights: int = 28
     own_times: float = 1.5
     least_kw: float = 1.0
     least_contract_share: float = 0.01

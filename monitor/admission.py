@@ -64,7 +64,10 @@ def admit(decoded: Decoded, messages: Sequence[RawMessage], roster: Roster, rule
         return _admitted(batch, told, decoded.rejections)
     keep = np.ones(len(batch), dtype=np.bool_)
     keep[list(refusals)] = False
-    rejections = (*decoded.rejections, *_grouped(batch, refusals, publishers))
+    elsewhere = roster.register.elsewhere
+    silent = elsewhere.districts if elsewhere.ignored else {}
+    told_of = {i: why for i, why in refusals.items() if batch.meter[i] not in silent}
+    rejections = (*decoded.rejections, *_grouped(batch, told_of, publishers, elsewhere.districts))
     unknown = frozenset(batch.meter[i] for i, why in refusals.items() if why is RejectReason.UNKNOWN_METER)
     return dataclasses.replace(_admitted(batch.take(keep), told.take(keep), rejections), unknown=unknown)
 
@@ -118,7 +121,12 @@ def _admitted(batch: ReadingBatch, told: Admission, rejections: Sequence[Rejecti
     )
 
 
-def _grouped(batch: ReadingBatch, refusals: Mapping[int, RejectReason], publishers: Sequence[str]) -> list[Rejection]:
+def _grouped(
+    batch: ReadingBatch,
+    refusals: Mapping[int, RejectReason],
+    publishers: Sequence[str],
+    elsewhere: Mapping[str, str],
+) -> list[Rejection]:
     """One rejection a message and reason, naming its readings and the first of them."""
     groups: dict[tuple[int, RejectReason], list[int]] = {}
     for i in sorted(refusals):
@@ -127,18 +135,20 @@ def _grouped(batch: ReadingBatch, refusals: Mapping[int, RejectReason], publishe
         Rejection(
             message=message,
             reason=reason,
-            detail=_detail(reason, batch.meter[rows[0]], int(batch.ts_ms[rows[0]]), publishers[message]),
+            detail=_detail(reason, batch.meter[rows[0]], int(batch.ts_ms[rows[0]]), publishers[message], elsewhere),
             rows=tuple(int(batch.row[i]) for i in rows),
         )
         for (message, reason), rows in groups.items()
     ]
 
 
-def _detail(reason: RejectReason, meter: str, ts_ms: int, publisher: str) -> str:
+def _detail(reason: RejectReason, meter: str, ts_ms: int, publisher: str, elsewhere: Mapping[str, str]) -> str:
     stamp = dt.datetime.fromtimestamp(ts_ms / 1000.0, dt.UTC).isoformat()
     match reason:
         case RejectReason.UNKNOWN_METER:
             return f"meter {meter} is not in the register at {stamp}: add it to the register, then have it sent again"
+        case RejectReason.AUTHZ if meter in elsewhere:
+            return f"meter {meter} belongs to {elsewhere[meter]}, which this daemon does not serve: see scope.districts"
         case RejectReason.AUTHZ:
             return f"meter {meter} may not be sent (or revised) by publisher {publisher!r}: check the register's row"
         case RejectReason.TIME_FUTURE:

@@ -39,8 +39,8 @@ RING_HOURS: Final[Mapping[int, int]] = {
     3600: 192,
     DAY_S: 1488,
 }
-"""How much a ring of each cadence holds: a week of quarter-hours and eight hours of slack, two days of minutes; two months of
-days, which come in batches."""
+"""How much a ring of each cadence holds: a week of quarter-hours and eight hours of slack, two days of minutes, two
+months of days, which come in batches."""
 
 OnReadings = Callable[[int, NDArray[np.int32], NDArray[np.int64]], None]
 """Told of readings that changed a night: cadence, meter keys, `toordinal()` of the nights."""

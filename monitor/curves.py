@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.domain.channels import CHANNELS
+from monitor.reading_files import as_written
 
 PREFERRED: Final = ("p_mean_kw", "p_kw")
 """The channel that is shown where none is named, the first that has values; else the first there is."""
@@ -59,7 +60,8 @@ class Curve:
             self.ts_ms.tolist(), self.values.tolist(), self.contested.tolist(), strict=True
         ):
             stamp = dt.datetime.fromtimestamp(ms / 1000.0, zone)
-            yield stamp, None if np.isnan(value) else value, "contested" if contested else ""
+            shown = None if np.isnan(value) else as_written(self.channel, value)
+            yield stamp, shown, "contested" if contested else ""
 
     def as_dict(self, zone: ZoneInfo) -> dict[str, Any]:
         """Plain JSON values: channel, unit, interval, and `values` as [time, value or null, contested]."""

@@ -19,7 +19,7 @@ from monitor.admission import Admitted
 from monitor.audit.scan import Scan
 from monitor.backup.nightly import NightlyBackup
 from monitor.chores import Chore, Chores
-from monitor.collector import keep_for_good
+from monitor.collector import collector_spared
 from monitor.command_table import COMMANDS
 from monitor.commands import Commands
 from monitor.config.parts import mqtt_connection
@@ -134,7 +134,7 @@ class Daemon:
         self.metrics.watch_threads(supervisor.age_s)
         threading.Thread(target=self._leave_in_time, name="gridwarden-leave", daemon=True).start()
         supervisor.advance(State.RECOVER)
-        with open_core(
+        opening = open_core(
             settings=settings,
             state_dir=settings.daemon.state_dir,
             register=self.register,
@@ -142,7 +142,8 @@ class Daemon:
             observer=self.observer,
             clock=self.clock,
             sinks=sink_names(settings),
-        ) as core:
+        )
+        with opening as core, collector_spared():
             supervisor.advance(State.CATCH_UP)
             keep_ballast(settings.daemon.state_dir)
             core.checkpoints.due()
@@ -173,7 +174,6 @@ class Daemon:
                 time_watch=None if self._simulated else self.observer.time_watch,
                 service=self.service,
             ).start()
-            keep_for_good()
             supervisor.advance(State.RUN)
             self.service.ready()
             log.info("running; state in %s, metrics on port %d", settings.daemon.state_dir, self.ops_port)

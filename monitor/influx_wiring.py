@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import ssl
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from monitor.influx_points import Points
 from monitor.metrics import HISTORY_FAULT, Metrics
 from monitor.wiring import Core
 
-SINK: Final = "influx"
 KEEP_EVERY_S: Final = 1.0
 
 
@@ -40,8 +40,9 @@ class FeedCounts:
 class KeptFeed:
     """The feed, and its cursor in the desk, which the core thread alone writes."""
 
-    def __init__(self, feed: InfluxFeed, metrics: Metrics) -> None:
+    def __init__(self, feed: InfluxFeed, sink: str, metrics: Metrics) -> None:
         self.feed = feed
+        self._sink = sink
         self._metrics = metrics
         self._kept = feed.cursor
 
@@ -49,7 +50,7 @@ class KeptFeed:
         """Write down how far the feed surely got; for the core thread. What came after that is written once more."""
         cursor = self.feed.kept_cursor
         if cursor != self._kept:
-            core.desk.set_sink_cursor(SINK, cursor)
+            core.desk.set_sink_cursor(self._sink, cursor)
             self._kept = cursor
         self._metrics.influx_lag_records.set(self.feed.lag_records)
         self._metrics.influx_lag_seconds.set(self.feed.lag_s)
@@ -59,12 +60,14 @@ class KeptFeed:
 def build_feed(settings: Settings, core: Core, register: Register, clock: Clock, metrics: Metrics) -> KeptFeed | None:
     """The feed the settings ask for, not yet started; for the core thread. Raises SecretFileError.
 
-    A cursor that lies behind what the history holds is where it goes on; one that lies ahead (the stores are older
-    than the desk, or were made anew) is not believed.
+    Every server, organisation and bucket has a cursor of its own. One that lies behind what the history holds is where
+    the feed goes on; one that lies ahead (the history was made anew) is not believed.
     """
     influx = settings.sinks.influx
     if influx is None:
         return None
+    place = f"{influx.url}\x1f{influx.org}\x1f{influx.bucket}"
+    sink = f"influx:{hashlib.sha256(place.encode()).hexdigest()[:16]}"
     writer = InfluxWriter(
         influx.url,
         org=influx.org,
@@ -83,7 +86,7 @@ def build_feed(settings: Settings, core: Core, register: Register, clock: Clock,
         rng=random.Random(),  # noqa: S311 - jitter
         observer=FeedCounts(metrics),
         batch=influx.batch_lines,
-        cursor=min(core.desk.sink_cursor(SINK), core.history.cursor),
+        cursor=min(core.desk.sink_cursor(sink), core.history.cursor),
         head=core.history.cursor,
     )
-    return KeptFeed(feed, metrics)
+    return KeptFeed(feed, sink, metrics)

@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 
 POOL_NIGHTS: Final = 7
 CHUNK_METERS: Final = 500
+COMMIT_FINDINGS: Final = 200
+"""Findings from which on they are committed before the block is through."""
 STORE_METERS: Final = 4000
 """Meters whose nightly rows are read or written at once: a transaction costs as much as a thousand rows."""
 ALIVE_SHARE: Final = 0.2
@@ -74,6 +76,15 @@ class Job:
     @property
     def provisional(self) -> bool:
         return self.until_ms is not None
+
+
+@dataclass
+class _Found:
+    """What several chunks of one job gave, to be committed together: a transaction costs as much as many findings."""
+
+    meters: list[str] = field(default_factory=list)
+    detectors: Sequence[str] = ()
+    findings: list[NightFinding] = field(default_factory=list)
 
 
 @dataclass
@@ -153,9 +164,16 @@ class Judge:
             past = self._past(job, self._names(block), row)
             yield _NONE
             scores: list[pa.Table] = []
+            found = _Found()
             for number, (chunk, window) in enumerate(zip(_chunks(block), windows, strict=True)):
                 mine = _some(past, slice(number * CHUNK_METERS, (number + 1) * CHUNK_METERS))
-                scores.append(self._judge(job, window, chunk, mine, alive=alive))
+                scores.append(self._judge(job, window, chunk, mine, found, alive=alive))
+                if len(found.findings) >= COMMIT_FINDINGS:
+                    self._commit(job, found)
+                    found = _Found()
+                yield _NONE
+            if found.meters:
+                self._commit(job, found)
                 yield _NONE
             if not job.provisional:
                 self.history.write_scores(job.night.date, pa.concat_tables(scores))
@@ -184,14 +202,23 @@ class Judge:
         if not detectors:
             return
         hindsight = Hindsight(self.history, self.roster, self.zone, self._evaluate, self._screen)
+        found, scores = _Found(), list[pa.Table]()
         for judged in hindsight.run(detectors, job.night, job.feed[1], keys, rows_only=job.far):
             if judged is not None:
-                scores = self._keep(job, judged.keys, judged.window, judged.judgements, judged.digest)
-                self.history.write_scores(job.night.date, scores)
+                scores.append(self._keep(job, judged.keys, judged.window, judged.judgements, judged.digest, found))
+            if len(scores) * CHUNK_METERS >= STORE_METERS or len(found.findings) >= COMMIT_FINDINGS:
+                self._commit(job, found)
+                self.history.write_scores(job.night.date, pa.concat_tables(scores))
+                found, scores = _Found(), []
             yield _NONE
+        if scores:
+            self._commit(job, found)
+            self.history.write_scores(job.night.date, pa.concat_tables(scores))
 
-    def _judge(self, job: Job, window: Window, keys: Keys, past: PastNights, *, alive: bool) -> pa.Table:
-        """Judge a chunk and commit what was found; returns its scores."""
+    def _judge(
+        self, job: Job, window: Window, keys: Keys, past: PastNights, found: _Found, *, alive: bool
+    ) -> pa.Table:
+        """Judge a chunk; returns its scores and adds to `found`."""
         context = Context(
             register=self.roster.register,
             zone=self.zone,
@@ -201,7 +228,7 @@ class Judge:
         detectors = self.provisional if job.provisional else self.detectors
         judgements = [self._evaluate(one, window, context) for one in detectors if not isinstance(one, LooksBack)]
         self.n_judged += len(window.meters)
-        return self._keep(job, keys, window, judgements, lambda position: readings_digest(window, position))
+        return self._keep(job, keys, window, judgements, lambda position: readings_digest(window, position), found)
 
     def _keep(
         self,
@@ -210,12 +237,14 @@ class Judge:
         window: Window,
         judgements: Sequence[Judgement],
         digest: Callable[[int], str],
+        found: _Found,
     ) -> pa.Table:
-        """Commit what was found; returns the scores. `digest` is of what the meter at a position was judged from."""
-        register = self.roster.register
+        """Add to what is committed next; returns the scores. `digest` is of what a position was judged from."""
         position = {meter: i for i, meter in enumerate(window.meters)}
         sites = self.roster.rows.sites(job.night.date, keys)
-        findings = [
+        found.meters += window.meters
+        found.detectors = [judgement.detector for judgement in judgements]
+        found.findings += [
             NightFinding(
                 finding=finding,
                 site=sites[position[finding.meter]].as_py(),
@@ -226,18 +255,22 @@ class Judge:
             for judgement in judgements
             for finding in judgement.findings
         ]
-        suspects = (item.finding for item in findings if item.finding.status is Status.SUSPECT)
-        self._suspects.update({one.meter: one.night for one in suspects if one.detector in _RAISING})
+        return score_table(judgements, self.roster.ids_arrow.take(pa.array(keys)), sites)
+
+    def _commit(self, job: Job, found: _Found) -> None:
+        """Findings, and the leads that follow from them, in one transaction; then tell of the leads."""
+        for finding in (item.finding for item in found.findings):
+            if finding.status is Status.SUSPECT and finding.detector in _RAISING:
+                self._suspects[finding.meter] = max(finding.night, self._suspects.get(finding.meter, finding.night))
         changes = self.desk.commit_night(
             night=job.night,
-            judged=window.meters,
-            detectors=[judgement.detector for judgement in judgements],
-            findings=findings,
-            register=register,
+            judged=found.meters,
+            detectors=found.detectors,
+            findings=found.findings,
+            register=self.roster.register,
         )
         for change in changes:
             self.on_change(change)
-        return score_table(judgements, self.roster.ids_arrow.take(pa.array(keys)), sites)
 
     def _evaluate(self, detector: Detector, window: Window, context: Context) -> Judgement:
         """One detector's answer. A fault of its own costs its answer, never the intake or the other detectors."""

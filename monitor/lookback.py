@@ -25,7 +25,9 @@ from monitor.history.history import History
 from monitor.roster import Roster
 
 READ_METERS: Final = 4000
-"""Meters whose recent rows are read at once, and judged together."""
+"""Meters whose recent rows are read and screened at once."""
+JUDGE_METERS: Final = 500
+"""Meters judged in one slice."""
 STRETCH_METERS: Final = 200_000
 """Meters screened before the far past of those let through is read in one go over the nights."""
 FAR_METERS: Final = 20_000
@@ -56,6 +58,12 @@ class _Block:
     recent: Mapping[str, Floats]
     known: NDArray[np.bool_]
     passed: Mapping[str, NDArray[np.bool_]]
+
+    def taken(self, some: slice) -> _Block:
+        """Some of its meters."""
+        recent = {name: values[some] for name, values in self.recent.items()}
+        passed = {name: mask[some] for name, mask in self.passed.items()}
+        return _Block(self.keys[some], recent, self.known[some], passed)
 
 
 class Hindsight:
@@ -132,8 +140,15 @@ class Hindsight:
                 rows = slice(taken[name], taken[name] + count)
                 taken[name] += count
                 pasts[name] = _spread(nights, values, rows, block.passed[name]) if count else None
-            if block.keys.size:
-                yield self._judged(detectors, night, interval_s, block, pasts)
+            for first in range(0, len(block.keys), JUDGE_METERS):
+                some = slice(first, first + JUDGE_METERS)
+                yield self._judged(
+                    detectors,
+                    night,
+                    interval_s,
+                    block.taken(some),
+                    {name: None if past is None else _taken(past, some) for name, past in pasts.items()},
+                )
 
     def _judged(
         self,
@@ -150,15 +165,16 @@ class Hindsight:
         recent = {name: values[asked] for name, values in block.recent.items()}
         judgements = []
         for detector in detectors:
-            past = pasts[detector.name]
+            past = pasts[detector.name] if block.passed[detector.name].any() else None
             if past is not None and len(asked) < len(block.keys):
-                past = PastNights(past.nights, {name: values[asked] for name, values in past.values.items()})
+                past = _taken(past, asked)
             context = self._context(detector, nights, recent, past)
             told = self._evaluate(detector, of_asked, context) if asked.size else None
             judgements.append(_for_all(detector.name, window.meters, asked, told))
 
         def digest(position: int) -> str:
-            return rows_digest(window, position, block.recent, [past for past in pasts.values() if past is not None])
+            far = [past for name, past in pasts.items() if past is not None and block.passed[name][position]]
+            return rows_digest(window, position, block.recent, far)
 
         return Judged(block.keys, window, judgements, digest)
 
@@ -169,9 +185,7 @@ class Hindsight:
         alive = np.ones(len(recent["coverage"]), dtype=np.bool_)
         return Context(self._roster.register, self._zone, mine, alive, mine, past)
 
-    def _rows(
-        self, nights: Sequence[Night], interval_s: int, keys: Keys, names: Sequence[str]
-    ) -> dict[str, Floats]:
+    def _rows(self, nights: Sequence[Night], interval_s: int, keys: Keys, names: Sequence[str]) -> dict[str, Floats]:
         dates: list[dt.date] = [night.date for night in nights]
         meters = self._names(keys)
         read = self._history.read_features(dates, interval_s, FEATURE_VERSION, meters, features=names)
@@ -218,6 +232,10 @@ def _by_passed(blocks: Sequence[_Block]) -> Iterator[list[_Block]]:
         yield group
 
 
+def _taken(past: PastNights, some: slice | NDArray[np.intp]) -> PastNights:
+    return PastNights(past.nights, {name: values[some] for name, values in past.values.items()})
+
+
 def _spread(
     nights: tuple[Night, ...], values: Mapping[str, Floats], rows: slice, passed: NDArray[np.bool_]
 ) -> PastNights:
@@ -241,4 +259,3 @@ def _for_all(detector: str, meters: tuple[str, ...], asked: NDArray[np.intp], to
         for at, one in zip(asked.tolist(), told.status, strict=True):
             status[at] = one
     return Judgement(detector, meters, score, probability, status, told.findings if told is not None else ())
-

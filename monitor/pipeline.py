@@ -215,6 +215,8 @@ class Pipeline:
 
     def finish(self) -> None:
         """Judge every night that has readings, in event-time order, as if its time had come (replay and demo)."""
+        while self._running is not None:
+            self.judge_once()
         self.applier.flush()
         stamps = {int(dt.datetime.combine(day, dt.time(), dt.UTC).timestamp()) * 1000 for day in self.history.days()}
         nights = {night_of_stamp(ms, self.zone) for start_ms in stamps for ms in (start_ms + 1, start_ms + _DAY_MS)}

@@ -23,6 +23,11 @@ KEYS: Final = ("meter", "ts", "interval_s", "rev", "seq")
 Table = Callable[[Sequence[str]], "contextlib.AbstractContextManager[WriteRow]"]
 
 
+def as_written(channel: str, value: float) -> float:
+    """A stored value with no more digits than its precision has: registers are kept double, the rest single."""
+    return value if channel in REGISTERS else float(str(np.float32(value)))
+
+
 def write_rows(pieces: Iterator[pa.Table], table: Table, zone: ZoneInfo) -> int:
     """Write readings row by row into a sheet; returns how many. A channel a row does not carry is an empty cell."""
     channels, pieces = _channels(pieces)
@@ -58,11 +63,9 @@ def _channels(pieces: Iterator[pa.Table]) -> tuple[list[str], Iterator[pa.Table]
 
 
 def _numbers(piece: pa.Table, name: str) -> list[float | None]:
-    """Values as people wrote them: single precision with no more digits than it has."""
-    values = piece.column(name).to_pylist()
-    if name in REGISTERS:
-        return values
-    return [None if value is None else float(str(np.float32(value))) for value in values]
+    """Values as people wrote them, None where a row does not carry the channel."""
+    values: list[float | None] = piece.column(name).to_pylist()
+    return [None if value is None else as_written(name, value) for value in values]
 
 
 def _schema(channels: Sequence[str], zone: ZoneInfo) -> pa.Schema:

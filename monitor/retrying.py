@@ -43,12 +43,14 @@ Row = dict[str, Any]
 class _Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     entries: list[int]
     by: str
+    received_now: bool = False
 
 
 def quarantine_retry(core: Core, arguments: Mapping[str, Any]) -> Row:
     """The command: retry entries until they are done or the slice is over.
 
-    Takes `entries` (numbers, at most 500) and `by`; answers `results`, one an entry that was looked at: `entry`,
+    Takes `entries` (numbers, at most 500), `by` and `received_now` (hold stamps against the clock of now, because ours
+    was wrong when they came); answers `results`, one an entry that was looked at: `entry`,
     `outcome` (`accepted`, `refused`, `resolved` before, `cut`, `unknown`), `detail`, `seq`. Ask again for the others.
     """
     try:
@@ -57,7 +59,7 @@ def quarantine_retry(core: Core, arguments: Mapping[str, Any]) -> Row:
         raise CommandRefused(f"命令参数不对。The arguments do not fit: {error}") from error
     if not 1 <= len(asked.entries) <= MAX_ASKED:
         raise CommandRefused(f"一次可重试 1 至 {MAX_ASKED} 条。From 1 to {MAX_ASKED} entries can be retried at once.")
-    return {"results": _retry(core, list(dict.fromkeys(asked.entries)), person(asked.by))}
+    return {"results": _retry(core, list(dict.fromkeys(asked.entries)), asked)}
 
 
 def only_asked(decoded: Decoded, retried: Sequence[Retried]) -> Decoded:
@@ -102,9 +104,10 @@ def _asked_of(rejection: Rejection, one: Retried) -> Rejection | None:
     return dataclasses.replace(rejection, rows=rows) if rows else None
 
 
-def _retry(core: Core, ids: Sequence[int], by: str) -> list[Row]:
+def _retry(core: Core, ids: Sequence[int], asked: _Arguments) -> list[Row]:
     """Results of the first entries, in order: as many as fit into a slice."""
     clock, began_s = core.pipeline.clock, core.pipeline.clock.monotonic_s()
+    by = person(asked.by)
     results: dict[int, Row] = {}
     taken: list[tuple[RawMessage, Retried]] = []
     refused: dict[int, str] = {}
@@ -118,6 +121,8 @@ def _retry(core: Core, ids: Sequence[int], by: str) -> list[Row]:
                 results |= {entry.id: _row(entry.id, "cut", _CUT) for entry in entries}
                 continue
             message = _addressed(core.routes, entries[0].message)
+            if asked.received_now:
+                message = msgspec.structs.replace(message, received_ms=clock.wall_ms())
             one = _asked(entries, len(taken), by)
             why = _still_refused(core.pipeline, message, one)
             if why is None:

@@ -162,7 +162,8 @@ class Roster:
     def _ask(self, meter: str, key: int, publisher: str, ts_ms: int) -> tuple[int, float, bool] | RejectReason:
         """The register's own answer, kept for the readings that follow."""
         if key < 0:
-            return RejectReason.UNKNOWN_METER
+            away = meter in self.register.elsewhere.districts
+            return RejectReason.AUTHZ if away else RejectReason.UNKNOWN_METER
         if not publisher:
             on = dt.datetime.fromtimestamp((ts_ms - 1) / 1000.0, self.register.zone).date()
             row = self.register.meter(meter, on)

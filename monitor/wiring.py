@@ -38,6 +38,7 @@ from monitor.journal.journal import Journal
 from monitor.judge import Judge
 from monitor.pipeline import Observer, Pipeline, Source
 from monitor.roster import Roster
+from monitor.scope import scoped
 from monitor.storage import StoreFull
 
 PROVISIONAL: Final = frozenset({"sealed_site"})
@@ -80,6 +81,7 @@ def open_core(
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(threadpool_limits(limits=1))
+        register = scoped(register, settings)
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         history = History.open(state_dir, memory_limit=settings.history.memory_limit)
         stack.callback(history.close)
@@ -147,7 +149,7 @@ def open_core(
         stack.callback(core.backup.release)
         yield core
         with contextlib.suppress(StoreFull):
-            checkpoints.stop(lambda: stop_digests(engine, history, clock.monotonic_s))
+            checkpoints.stop(lambda: stop_digests(state_dir, engine, history, clock.monotonic_s))
 
 
 def versions(settings: Settings, register: Register, detectors: Sequence[Detector]) -> dict[str, str]:

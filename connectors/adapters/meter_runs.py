@@ -11,7 +11,7 @@ from models.domain.readings import MeterRun, MeterRuns
 MIN_RUN: Final = 64
 """Shorter lists are not worth sharing."""
 
-_MAX_METERS: Final = 1_000_000
+_MAX_METERS: Final = 2_000_000
 
 
 class SharedRuns:

@@ -7,9 +7,10 @@ umask 077
 cd "$(dirname "$0")"
 daemon_uid=10001
 broker_uid=1883
+influxdb_uid=1000
 days=825
 
-mkdir -p secrets/ca secrets/broker secrets/gridwarden secrets/publishers register
+mkdir -p secrets/ca secrets/broker secrets/influxdb secrets/gridwarden secrets/publishers register
 chmod 0755 register
 
 if [ ! -f secrets/ca/ca.key ]; then
@@ -33,11 +34,12 @@ subjectAltName=$5"
 }
 
 issue secrets/broker server mosquitto serverAuth "DNS:mosquitto,DNS:localhost,IP:127.0.0.1,DNS:$(hostname)"
+issue secrets/influxdb influxdb influxdb serverAuth "DNS:influxdb,DNS:localhost,IP:127.0.0.1"
 issue secrets/gridwarden gridwarden gridwarden clientAuth ""
 for publisher in "$@"; do
     issue secrets/publishers "$publisher" "$publisher" clientAuth ""
 done
-for place in broker gridwarden publishers; do
+for place in broker influxdb gridwarden publishers; do
     cp secrets/ca/ca.crt "secrets/$place/ca.crt"
 done
 
@@ -49,6 +51,7 @@ cp secrets/influxdb_token secrets/gridwarden/influxdb_token
 if [ "$(id -u)" -eq 0 ]; then
     chown -R "$daemon_uid:$daemon_uid" secrets/gridwarden
     chown -R "$broker_uid:$broker_uid" secrets/broker
+    chown -R "$influxdb_uid:$influxdb_uid" secrets/influxdb
     # Docker hands single files on as they are, whatever the mode of their folder: the servers' own users read them.
     chmod 0444 secrets/influxdb_password secrets/influxdb_token secrets/grafana_password
 else

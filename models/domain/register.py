@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Final, TypeVar
@@ -43,6 +43,14 @@ class CalendarKind(StrEnum):
     TARIFF = "tariff"
     HOLIDAY = "holiday"
     WORKDAY = "workday"
+
+
+class AllocationBasis(StrEnum):
+    """By what a shared or auxiliary meter's electricity is divided: declared shares, output, or metered electricity."""
+
+    SHARE = "share"
+    OUTPUT = "output"
+    KWH = "kwh"
 
 
 class TariffBand(StrEnum):
@@ -161,6 +169,31 @@ class CalendarRow(Dated):
     end: dt.time | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation(Dated):
+    """What a meter's electricity is for: a line, or another site. A meter without a row counts for its own site.
+
+    Rows of one meter valid on a date have one `basis`. SHARE: `share` of it, the rest stays with the meter's site.
+    OUTPUT, KWH: all of it, in proportion to the lines' output or to the electricity they have of their own.
+    `within` names the meter this one is metered behind: its electricity is part of that meter's and is taken off there.
+    """
+
+    meter: str
+    site: str = ""
+    line: str = ""
+    basis: AllocationBasis = AllocationBasis.SHARE
+    share: float = 1.0
+    within: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reporter(Dated):
+    """A publisher that may report output and heats of a site, besides the publishers of the site's meters."""
+
+    site: str
+    publisher: str
+
+
 @dataclass(frozen=True, slots=True)
 class RegisterRows:
     """The register as imported: one tuple a sheet."""
@@ -173,6 +206,8 @@ class RegisterRows:
     lines: tuple[Line, ...] = ()
     publishers: tuple[Publisher, ...] = ()
     calendar: tuple[CalendarRow, ...] = ()
+    allocations: tuple[Allocation, ...] = ()
+    reporters: tuple[Reporter, ...] = ()
 
 
 SHEETS: Final[Mapping[str, type[Dated]]] = {
@@ -184,6 +219,8 @@ SHEETS: Final[Mapping[str, type[Dated]]] = {
     "lines": Line,
     "publishers": Publisher,
     "calendar": CalendarRow,
+    "allocations": Allocation,
+    "reporters": Reporter,
 }
 """Sheet (or CSV file) name to row type, in the order of the template."""
 
@@ -207,13 +244,25 @@ class Permit:
     to_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Meters of other districts and the district of each; `ignored`: their readings are passed over in silence."""
+
+    districts: Mapping[str, str] = field(default_factory=dict)
+    ignored: bool = False
+
+
 @dataclass(frozen=True)
 class Register:
-    """Look-ups over the rows as of a date. `version` is the digest of the rows; it names the register in evidence."""
+    """Look-ups over the rows as of a date. `version` is the digest of the rows; it names the register in evidence.
+
+    `elsewhere` names meters that were left out of the rows because another district's daemon serves them.
+    """
 
     rows: RegisterRows
     zone: ZoneInfo
     version: str = ""
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
 
     @cached_property
     def meter_ids(self) -> tuple[str, ...]:
@@ -241,6 +290,30 @@ class Register:
         return _by(self.rows.furnaces, lambda f: f.site)
 
     @cached_property
+    def _furnace_ids(self) -> Mapping[str, Sequence[Furnace]]:
+        return _by(self.rows.furnaces, lambda f: f.furnace)
+
+    @cached_property
+    def _lines(self) -> Mapping[str, Sequence[Line]]:
+        return _by(self.rows.lines, lambda line: line.line)
+
+    @cached_property
+    def _site_lines(self) -> Mapping[str, Sequence[Line]]:
+        return _by(self.rows.lines, lambda line: line.site)
+
+    @cached_property
+    def _enterprise_sites(self) -> Mapping[str, Sequence[Site]]:
+        return _by(self.rows.sites, lambda s: s.uscc)
+
+    @cached_property
+    def _reporters(self) -> Mapping[str, Sequence[Reporter]]:
+        return _by(self.rows.reporters, lambda r: r.site)
+
+    @cached_property
+    def _allocations(self) -> Mapping[str, Sequence[Allocation]]:
+        return _by(self.rows.allocations, lambda a: a.meter)
+
+    @cached_property
     def _site_meters(self) -> Mapping[str, Sequence[Meter]]:
         return _by(self.rows.meters, lambda m: m.site)
 
@@ -261,6 +334,36 @@ class Register:
 
     def meters_at(self, site: str, on: dt.date) -> tuple[Meter, ...]:
         return tuple(m for m in self._site_meters.get(site, ()) if m.valid_on(on))
+
+    def furnace(self, furnace: str, on: dt.date) -> Furnace | None:
+        return _valid(self._furnace_ids.get(furnace, ()), on)
+
+    def line(self, line: str, on: dt.date) -> Line | None:
+        return _valid(self._lines.get(line, ()), on)
+
+    def lines_of(self, site: str) -> Sequence[Line]:
+        """Every row of a site's lines, of any date."""
+        return self._site_lines.get(site, ())
+
+    def sites_of(self, uscc: str) -> Sequence[Site]:
+        """Every row of an enterprise's sites, of any date."""
+        return self._enterprise_sites.get(uscc, ())
+
+    def meter_rows_of(self, site: str) -> Sequence[Meter]:
+        """Every row of a site's meters, of any date."""
+        return self._site_meters.get(site, ())
+
+    def allocations_of(self, meter: str) -> Sequence[Allocation]:
+        """Every row that says what a meter's electricity is for, of any date."""
+        return self._allocations.get(meter, ())
+
+    def may_report(self, publisher: str, site: str, on: dt.date) -> bool:
+        """Whether a publisher may report output and heats of a site: it sends one of its meters, or is its reporter."""
+        if self.publisher(publisher, on) is None:
+            return False
+        return any(m.publisher == publisher for m in self.meters_at(site, on)) or any(
+            r.publisher == publisher and r.valid_on(on) for r in self._reporters.get(site, ())
+        )
 
     def enterprise_of_meter(self, meter: str, on: dt.date) -> Enterprise | None:
         row = self.meter(meter, on)
@@ -298,7 +401,7 @@ class Register:
         """What a reading of `meter` stamped `ts_ms` may be, or why this publisher may not send it (rule A2)."""
         versions = self._meters.get(meter)
         if versions is None:
-            return RejectReason.UNKNOWN_METER
+            return RejectReason.AUTHZ if meter in self.elsewhere.districts else RejectReason.UNKNOWN_METER
         on = dt.datetime.fromtimestamp((ts_ms - 1) / 1000.0, self.zone).date()
         row, sender = _valid(versions, on), self.publisher(publisher, on)
         if row is None:

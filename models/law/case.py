@@ -12,7 +12,6 @@ from pydantic import Field, model_validator
 from models.law.conditions import FactValue
 from models.law.faults import LawFaults, nearest
 from models.law.library import Law
-from models.law.limit_rows import Limit
 from models.law.reading import Found, parsed, placed, validated
 from models.law.rows import Amount, Day, Exact, KeyFault, Region, Row, Text, UnitName
 from models.law.vocabulary import FactName, Industry, Metric, RegionName
@@ -135,8 +134,7 @@ def _unknown_names(case: Case, law: Law) -> list[Found]:
     if case.industry not in industries:
         found.append((("industry",), f"unknown industry {case.industry!r}", nearest(case.industry, industries)))
         return found
-    limits = [limit for limit in law.table(Limit).values() if limit.industry == case.industry]
-    products = {limit.product for limit in limits}
+    products = {product for industry, product in law.limits_by_product if industry == case.industry}
     if case.product not in products:
         found.append(
             (("product",), f"unknown product {case.product!r} of {case.industry}", nearest(case.product, products))
@@ -156,9 +154,7 @@ def _unknown_names(case: Case, law: Law) -> list[Found]:
 
 def metrics_of(law: Law, industry: str, product: str) -> list[str]:
     """The metrics the packs limit for a product, over all versions."""
-    known = {
-        limit.metric for limit in law.table(Limit).values() if (limit.industry, limit.product) == (industry, product)
-    }
+    known = {limit.metric for limit in law.limits_by_product.get((industry, product), ())}
     return [metric for metric in law.table(Metric) if metric in known]
 
 

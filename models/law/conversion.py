@@ -109,7 +109,7 @@ def _value(
 ) -> tuple[Decimal, Citation] | None:
     """kgce per unit of the item, and what it rests on."""
     if item.kgce_per_unit is not None or item.kj_per_unit is not None:
-        return _measured(law, item)
+        return _measured(law, item, row, steps)
     scale = _factor_between(item.unit, row.unit, row.id)
     if not row.enforceable:
         unverified.append(row.id)
@@ -140,16 +140,19 @@ def _value(
     return row.kgce * scale, cited
 
 
-def _measured(law: Law, item: EnergyItem) -> tuple[Decimal, Citation]:
+def _measured(law: Law, item: EnergyItem, row: Factor, steps: list[Step]) -> tuple[Decimal, Citation]:
     if not item.value_source.strip():
         raise ConversionError(f"{item.factor}: 实测值没有来源 / a measured value without value_source")
     if item.kgce_per_unit is not None:
         return item.kgce_per_unit, Citation("measured", "", item.value_source, "V")
     policy = next(row for row in law.table(FactorPolicy).values() if row.kj_per_kgce is not None)
-    kj = item.kj_per_unit or Decimal(0)
-    return kj / (policy.kj_per_kgce or Decimal(1)), Citation(
-        "measured", f"{policy.kj_per_kgce} kJ/kgce", item.value_source, "V"
-    )
+    kj, per_kgce = item.kj_per_unit or Decimal(0), policy.kj_per_kgce or Decimal(1)
+    value = kj / per_kgce
+    cited = Citation("measured", f"{shown(per_kgce)} kJ/kgce", item.value_source, "V")
+    formula = f"{shown(kj)} / {shown(per_kgce)} = {shown(value)}"
+    unit = f"kgce/{item.unit}"
+    steps.append(Step(f"{row.name_zh}实测热值折标", f"{row.name_en} as measured", formula, value, unit, cited))
+    return value, cited
 
 
 def _factor_between(found: str, wanted: str, what: str) -> Decimal:

@@ -29,6 +29,10 @@ class RowProblem:
     path: tuple[str | int, ...]
     problem: str
     remedy: str
+    about: str | None = None
+    """The id that is missing: no fault of this row where a row of that id was refused for faults of its own."""
+    absence: bool = False
+    """The fault is that something is nowhere: not told while rows are refused, one of which it may be."""
 
 
 def _of(rows: Rows, section: str, _model: type[R]) -> Mapping[str, R]:
@@ -37,7 +41,7 @@ def _of(rows: Rows, section: str, _model: type[R]) -> Mapping[str, R]:
 
 def _unknown(section: str, row: Identified, path: tuple[str | int, ...], name: str, known: Iterable[str]) -> RowProblem:
     what = "standard" if path[0] in ("standard", "supersedes") else str(path[0])
-    return RowProblem(section, row.id, path, f"there is no {what} {name!r}", nearest(name, known))
+    return RowProblem(section, row.id, path, f"there is no {what} {name!r}", nearest(name, known), about=name)
 
 
 def names_exist(rows: Rows) -> Iterator[RowProblem]:
@@ -138,7 +142,10 @@ def limits_fit_their_standard(rows: Rows) -> Iterator[RowProblem]:
         return  # told already; which standard then lacks its limits would be a guess
     for standard in standards.values():
         if standard.values_here and standard.id not in used and not _has_factors(rows, standard.id):
-            yield RowProblem("standard", standard.id, ("values_here",), "no limit of it is in the packs", "Say false.")
+            problem = "no limit of it is in the packs"
+            yield RowProblem(
+                "standard", standard.id, ("values_here",), problem, "Say values_here = false.", absence=True
+            )
 
 
 def _has_factors(rows: Rows, standard: str) -> bool:
@@ -173,7 +180,7 @@ def one_limit_for_one_case(rows: Rows) -> Iterator[RowProblem]:
             if one.standard == other.standard or (first and second and overlap(first, second)):
                 problem = f"overlaps {one.id!r}: both are the limit of {product} {metric} for the same case and days"
                 remedy = "Give them conditions (when) that exclude each other, or standards with other dates."
-                yield RowProblem("limit", other.id, ("id",), problem, remedy)
+                yield RowProblem("limit", other.id, ("when",) if other.when else ("id",), problem, remedy)
 
 
 def formulas_exist(rows: Rows) -> Iterator[RowProblem]:
@@ -188,14 +195,27 @@ def formulas_exist(rows: Rows) -> Iterator[RowProblem]:
             yield _unknown("factor", factor, ("formula",), factor.formula, FACTOR_FORMULAS)
 
 
+def asked_numbers_are_bounded(rows: Rows) -> Iterator[RowProblem]:
+    """An input that is asked for has a least and a greatest value: what it could change is worked out from them."""
+    facts = _of(rows, "fact", FactName)
+    for correction in _of(rows, "correction", Correction).values():
+        if correction.if_missing != "ask":
+            continue
+        for name in correction.asks:
+            fact = facts.get(name)
+            if fact is not None and fact.kind == "number" and (fact.min is None or fact.max is None):
+                problem = f"{name} is asked for and has no least or no greatest value"
+                remedy = f'Give the fact {name} min and max, or say if_missing = "required".'
+                yield RowProblem("correction", correction.id, ("if_missing",), problem, remedy)
+
+
 def corrections_are_used(rows: Rows) -> Iterator[RowProblem]:
     """A correction no limit names would silently do nothing."""
     used = {name for limit in _of(rows, "limit", Limit).values() for name in limit.corrections}
     for correction in _of(rows, "correction", Correction).values():
         if correction.id not in used:
-            yield RowProblem(
-                "correction", correction.id, ("id",), "no limit names it", "Add it to a limit's corrections."
-            )
+            remedy = "Add it to a limit's corrections."
+            yield RowProblem("correction", correction.id, ("id",), "no limit names it", remedy, absence=True)
 
 
 Check = Callable[[Rows], Iterable[RowProblem]]
@@ -207,5 +227,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     one_version_at_a_time,
     one_limit_for_one_case,
     formulas_exist,
+    asked_numbers_are_bounded,
     corrections_are_used,
 )

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from models.law.judge import LEVEL_WORDS
 from models.law.numbers import shown
 from models.law.steps import Citation, Missing, Step
-from models.law.verdict import LimitVerdict
+from models.law.verdict import LEVEL_WORDS, LimitVerdict
 
 STATUS_ZH: Final = {
     "meets": "达到限额",
@@ -87,7 +86,9 @@ def verdict_json(verdict: LimitVerdict) -> dict[str, Any]:
         "actual": _text(verdict.actual),
         "level": verdict.level,
         "citations": [citation_json(one) for one in verdict.citations],
-        "missing": [{"key": one.key, "zh": one.what_zh, "en": one.what_en, "where": one.where} for one in verdict.missing],
+        "missing": [
+            {"key": one.key, "zh": one.what_zh, "en": one.what_en, "where": one.where} for one in verdict.missing
+        ],
         "industry": verdict.industry,
         "product": verdict.product,
         "metric": verdict.metric,

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal, localcontext
 from typing import Final
 
 from models.law.case import Case, Measured, metrics_of
-from models.law.conditions import Facts
+from models.law.conclusion import Worked, concluded
 from models.law.correction_rows import Correction
-from models.law.corrections import Corrected, correct, possible_cases
+from models.law.corrections import Corrected, correct
 from models.law.figures import Figure, figure_of
 from models.law.library import Law
 from models.law.limit_rows import LEVELS, LevelName, Limit, Standard
 from models.law.lookup import Applies, find_limit
-from models.law.no_limit import needs_facts, no_limit
+from models.law.no_limit import no_limit
 from models.law.numbers import PRECISION, shown
-from models.law.steps import Citation, Missing, Step, cite_limit
-from models.law.verdict import LevelResult, LevelVerdict, LimitVerdict, Status
+from models.law.steps import Missing, Step, cite_limit
+from models.law.verdict import LevelResult, LevelVerdict, LimitVerdict
 from models.law.vocabulary import FactName
 
 DECISIVE: Final[Mapping[str, LevelName]] = {"existing": "level3", "new": "level2"}
-LEVEL_WORDS: Final[Mapping[LevelName, tuple[str, str]]] = {
-    "level1": ("1级", "level 1"),
-    "level2": ("2级", "level 2"),
-    "level3": ("3级", "level 3"),
-}
 
 
 def judge_limits(law: Law, case: Case) -> tuple[LimitVerdict, ...]:
@@ -80,17 +75,21 @@ def judge_limit(law: Law, case: Case, measured: Measured) -> LimitVerdict:
 
 def _stricter(local: LimitVerdict, national: LimitVerdict) -> LimitVerdict:
     """A local limit counts where it is stricter than the national one at the deciding level; else the national does."""
-    if national.corrected_limit is None or local.corrected_limit is None:
+    if national.corrected_limit is None:
         return local
-    chosen, other = (national, local) if national.corrected_limit < local.corrected_limit else (local, national)
-    named = f"{other.limit_row.id}: {shown(other.corrected_limit or Decimal(0))}" if other.limit_row else ""
+    if local.corrected_limit is None or national.corrected_limit < local.corrected_limit:
+        chosen, other = national, local
+    else:
+        chosen, other = local, national
+    value = "-" if other.corrected_limit is None else shown(other.corrected_limit)
+    named = f"{other.limit_row.id}: {value}" if other.limit_row is not None else ""
     return replace(chosen, notes=(*chosen.notes, f"取更严的一个 / the stricter of two limits; the other is {named}"))
 
 
 def _judged(law: Law, blank: LimitVerdict, answer: Applies, case: Case, measured: Measured) -> LimitVerdict:
     limit, standard = answer.limit, answer.standard
-    cited = cite_limit(limit, standard)
     decisive = blank.decisive
+    cited = cite_limit(limit, standard, decisive)
     verdict = replace(
         blank,
         unit=limit.unit,
@@ -125,7 +124,7 @@ def _judged(law: Law, blank: LimitVerdict, answer: Applies, case: Case, measured
         level=next((int(one.level[-1]) for one in levels if one.result == "meets"), None),
         steps=(
             *verdict.steps,
-            *_published(limit, cited),
+            *_published(limit, standard),
             *corrected.steps,
             *_uncertainty_step(measured, figure, limit),
         ),
@@ -133,18 +132,18 @@ def _judged(law: Law, blank: LimitVerdict, answer: Applies, case: Case, measured
         assumptions=(*verdict.assumptions, *_assumed(law, corrected)),
     )
     verdict = _with_excess(verdict)
-    return _concluded(law, verdict, corrected, rows, case.given, figure)
+    return concluded(verdict, Worked(law, rows, case.given, figure, corrected))
 
 
-def _published(limit: Limit, cited: Citation) -> tuple[Step, ...]:
+def _published(limit: Limit, standard: Standard) -> tuple[Step, ...]:
     return tuple(
         Step(
-            f"{LEVEL_WORDS[level][0]}限额（公布值）",
-            f"{LEVEL_WORDS[level][1]} as published",
+            "限额公布值",
+            "limit as published",
             shown(value),
             value,
             limit.unit,
-            cited,
+            cite_limit(limit, standard, level),
             level,
         )
         for level, value in limit.levels()
@@ -214,126 +213,3 @@ def _with_excess(verdict: LimitVerdict) -> LimitVerdict:
         () if ratio is not None else ("限额不大于零，不计算超出比例 / the limit is not above zero: no ratio over it",)
     )
     return replace(verdict, excess=excess, excess_ratio=ratio, notes=(*verdict.notes, *note))
-
-
-def _concluded(
-    law: Law,
-    verdict: LimitVerdict,
-    corrected: Corrected,
-    rows: Sequence[Correction],
-    facts: Facts,
-    figure: Figure,
-) -> LimitVerdict:
-    """The status, by the first that holds: no such level, data missing, not defined, not verified, too close."""
-    decisive = verdict.decisive
-    zh, en = LEVEL_WORDS[decisive]
-    own = next(one for one in verdict.levels if one.level == decisive)
-    if own.result in ("no_such_level", "not_in_library"):
-        if own.result == "no_such_level":
-            said = (f"该标准没有{zh}", f"no such level: the standard has no {en}")
-        else:
-            said = (f"{zh}的值不在库中", f"the value of {en} is not in the library")
-        missing = Missing(
-            decisive, f"{zh}限额", f"the value of {en}", str(verdict.standard.id if verdict.standard else "")
-        )
-        return replace(verdict, status="undetermined", reason_zh=said[0], reason_en=said[1], missing=(missing,))
-    if corrected.required:
-        return needs_facts(
-            law, verdict, corrected.required, "限额修正所需的数据缺失", "inputs of the correction are missing"
-        )
-    if corrected.undefined:
-        what = "; ".join(corrected.undefined)
-        return replace(
-            verdict,
-            status="undetermined",
-            reason_zh=f"标准没有给出这种情况的修正：{what}",
-            reason_en=f"the standard gives no correction for this case: {what}",
-        )
-    plain = _plain_status(verdict, corrected)
-    unverified = [
-        *([f"{decisive} of {verdict.limit_row.id}"] if own.result == "unverified" and verdict.limit_row else []),
-        *corrected.unverified,
-        *figure.unverified,
-    ]
-    if unverified:
-        missing_rows = tuple(
-            Missing(name, f"{name} 的核实值", f"a verified value of {name}", "the text of the standard or notice")
-            for name in unverified
-        )
-        return replace(
-            verdict,
-            status="undetermined",
-            preview=plain,
-            level=None,
-            missing=missing_rows,
-            reason_zh="依据未经核实，只作预览，不得执行",
-            reason_en="what it rests on is not verified: shown as a preview, not to be enforced",
-        )
-    if own.result == "within_uncertainty":
-        return replace(
-            verdict,
-            status="needs_review",
-            preview=plain,
-            reason_zh=f"实际值与{zh}限额之差在不确定度之内",
-            reason_en=f"the figure is within its uncertainty of {en}",
-        )
-    if plain == "exceeds" and (turning := _turning_facts(law, verdict, corrected, rows, facts, figure)):
-        return needs_facts(
-            law, verdict, turning, "缺少的修正数据可能改变结论", "an input that is not given could turn the verdict"
-        )
-    if corrected.doubtful and _hangs_on(verdict, corrected.doubtful, rows, facts, figure):
-        return replace(
-            verdict,
-            status="needs_review",
-            preview=plain,
-            reason_zh=f"结论取决于存疑的修正：{', '.join(corrected.doubtful)}",
-            reason_en=f"it hangs on a correction to be checked: {', '.join(corrected.doubtful)}",
-        )
-    return _said(verdict, plain)
-
-
-def _plain_status(verdict: LimitVerdict, corrected: Corrected) -> Status:
-    return "meets" if corrected.actual <= corrected.levels[verdict.decisive] else "exceeds"
-
-
-def _said(verdict: LimitVerdict, status: Status) -> LimitVerdict:
-    zh, en = LEVEL_WORDS[verdict.decisive]
-    actual, limit = shown(verdict.actual or Decimal(0)), shown(verdict.corrected_limit or Decimal(0))
-    sign = "≤" if status == "meets" else ">"
-    words = {"meets": ("达到", "meets"), "exceeds": ("超过", "exceeds")}[status]
-    return replace(
-        verdict,
-        status=status,
-        reason_zh=f"{words[0]}{zh}限额：{actual} {sign} {limit} {verdict.unit}",
-        reason_en=f"{words[1]} {en}: {actual} {sign} {limit} {verdict.unit}",
-    )
-
-
-def _turning_facts(
-    law: Law,
-    verdict: LimitVerdict,
-    corrected: Corrected,
-    rows: Sequence[Correction],
-    facts: Facts,
-    figure: Figure,
-) -> tuple[str, ...]:
-    """The facts not given that could bring the figure under the limit; none where no value of theirs could."""
-    if not corrected.asked or verdict.limit_row is None or figure.value is None:
-        return ()
-    cases = possible_cases(rows, law.table(FactName), facts)
-    if cases is None:
-        return corrected.asked
-    for case in cases:
-        tried = correct(verdict.limit_row, rows, figure.value, case)
-        if not tried.required and not tried.undefined and _plain_status(verdict, tried) == "meets":
-            return corrected.asked
-    return ()
-
-
-def _hangs_on(
-    verdict: LimitVerdict, doubtful: Sequence[str], rows: Sequence[Correction], facts: Facts, figure: Figure
-) -> bool:
-    if verdict.limit_row is None or figure.value is None or verdict.actual is None or verdict.corrected_limit is None:
-        return False
-    without = correct(verdict.limit_row, [row for row in rows if row.id not in doubtful], figure.value, facts)
-    return (without.actual <= without.levels[verdict.decisive]) != (verdict.actual <= verdict.corrected_limit)

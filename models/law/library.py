@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.resources
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
 from models.law.crosscheck import CHECKS
 from models.law.faults import LawFault, LawFaults, nearest
+from models.law.limit_rows import Limit
 from models.law.lines import line_of
 from models.law.reading import PackFile, digest_of, read_pack
 from models.law.rows import Identified
@@ -54,6 +55,14 @@ class Law:
         versions = sorted({pack.version for pack in self.packs})
         return f"{'+'.join(versions)} #{self.digest[:12]}"
 
+    @cached_property
+    def limits_by_product(self) -> Mapping[tuple[str, str], tuple[Limit, ...]]:
+        """Every limit of every version by industry and product."""
+        found: dict[tuple[str, str], list[Limit]] = {}
+        for limit in self.table(Limit).values():
+            found.setdefault((limit.industry, limit.product), []).append(limit)
+        return MappingProxyType({key: tuple(limits) for key, limits in found.items()})
+
     def table(self, model: type[R]) -> Mapping[str, R]:
         """The rows of one type by their id, in the order of the packs."""
         for section, found in SECTIONS.items():
@@ -73,10 +82,12 @@ def origin_of(places: Places, section: str, row_id: str) -> str:
     return f"{file.name}:{line_of(file.lines, (section, index))}"
 
 
-def load_law(directory: Path | None = None) -> Law:
-    """The shipped packs and those in `directory` (*.toml, by name). Raises LawFaults (all of them), OSError."""
-    sources = [*_shipped(), *_configured(directory)]
-    return assemble(sources)
+def load_law(directory: Path | None = None, *, alone: bool = False) -> Law:
+    """The shipped packs and those in `directory` (*.toml, by name); `alone`: only those, as a full set of their own.
+
+    Raises LawFaults with all that is wrong, OSError where there is no such directory.
+    """
+    return assemble([*([] if alone else _shipped()), *_configured(directory)])
 
 
 @cache
@@ -89,18 +100,23 @@ def assemble(sources: Iterable[tuple[str, bytes]]) -> Law:
     """Packs from (name, contents), in order: later ones may add rows, or replace by `replaces`. Raises LawFaults."""
     faults: list[LawFault] = []
     files: list[PackFile] = []
+    unread = False
     for name, data in sources:
         file, found = read_pack(name, data, SECTIONS)
         faults += found
-        if file is not None:
+        if file is None:
+            unread = True
+        else:
             files.append(file)
-    faults += _same_pack_twice(files)
+    files = _without_replaced(files, faults)
     rows, places = _merged(files, faults)
-    if not faults:
-        # A row that is missing because it was refused would make every reference to it a second fault.
-        for problem in (problem for check in CHECKS for problem in check(rows)):
-            file, index = places[problem.section, problem.row_id]
-            faults.append(file.fault((problem.section, index, *problem.path), problem.problem, problem.remedy))
+    refused = {row_id for file in files for row_id in file.refused}
+    whole = not faults
+    for problem in () if unread else (problem for check in CHECKS for problem in check(rows)):
+        if problem.about in refused or (problem.absence and not whole):
+            continue  # what was refused has been told; that it is missing elsewhere is no second fault
+        file, index = places[problem.section, problem.row_id]
+        faults.append(file.fault((problem.section, index, *problem.path), problem.problem, problem.remedy))
     if faults:
         raise LawFaults(sorted(faults, key=lambda fault: (fault.file, fault.line, fault.key, fault.problem)))
     packs = tuple(_info(file) for file in files)
@@ -128,15 +144,25 @@ def _info(file: PackFile) -> PackInfo:
     return PackInfo(header.id, header.version, header.title_zh, header.title_en, file.name, file.digest, counts)
 
 
-def _same_pack_twice(files: Iterable[PackFile]) -> list[LawFault]:
-    first: dict[str, str] = {}
-    faults = []
+def _without_replaced(files: Iterable[PackFile], faults: list[LawFault]) -> list[PackFile]:
+    """The files that count: a pack takes another's place only by saying so, and no id stands for two packs."""
+    kept: dict[str, PackFile] = {}
     for file in files:
-        earlier = first.setdefault(file.header.id, file.name)
-        if earlier != file.name:
-            remedy = f"It is the id of {earlier}: give this pack its own."
-            faults.append(file.fault(("pack", "id"), f"pack id {file.header.id!r} is taken", remedy))
-    return faults
+        header = file.header
+        if header.replaces is not None and kept.pop(header.replaces, None) is None:
+            faults.append(
+                file.fault(
+                    ("pack", "replaces"), f"there is no pack {header.replaces!r}", nearest(header.replaces, kept)
+                )
+            )
+        earlier = kept.setdefault(header.id, file)
+        if earlier is not file:
+            remedy = (
+                f'It is the id of {earlier.name}: give this pack its own, say replaces = "{header.id}",'
+                " or check a full copy with --alone."
+            )
+            faults.append(file.fault(("pack", "id"), f"pack id {header.id!r} is taken", remedy))
+    return list(kept.values())
 
 
 def _merged(

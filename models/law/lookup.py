@@ -97,11 +97,8 @@ def _earliest(standard: Standard) -> date:
 def candidates(law: Law, *, industry: str, product: str, metric: str, region: str) -> tuple[Limit, ...]:
     """Every limit of the product and metric, of all versions, in the region or around it."""
     chain = region_chain(region)
-    return tuple(
-        limit
-        for limit in law.table(Limit).values()
-        if limit.region in chain and (limit.industry, limit.product, limit.metric) == (industry, product, metric)
-    )
+    known = law.limits_by_product.get((industry, product), ())
+    return tuple(limit for limit in known if limit.metric == metric and limit.region in chain)
 
 
 def find_limit(

@@ -12,11 +12,22 @@ _SHOWN: Final = Decimal("0.000001")
 
 
 def shown(number: Decimal) -> str:
-    """A number for a line of arithmetic: at most six decimals, no exponent, as few zeros as it was written with."""
+    """A number for a line of arithmetic: no exponent, at most six decimals, no zeros at the end beyond the second."""
+    if not number:
+        return "0"
+    text = format(number.quantize(_SHOWN, context=PRECISION) if _decimals(number) > 6 else number, "f")
+    while _decimals_of(text) > 2 and text.endswith("0"):
+        text = text[:-1]
+    return text
+
+
+def _decimals(number: Decimal) -> int:
     exponent = number.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -6:
-        number = number.quantize(_SHOWN, context=PRECISION).normalize()
-    return format(number, "f") if number else "0"
+    return -exponent if isinstance(exponent, int) else 0
+
+
+def _decimals_of(text: str) -> int:
+    return len(text.partition(".")[2])
 
 
 def signed(number: Decimal) -> str:

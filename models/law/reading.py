@@ -35,16 +35,19 @@ class PackHeader(Row):
     version: Text
     title_zh: Text
     title_en: Text
+    replaces: RowId | None = None
+    """The pack that this whole file takes the place of."""
 
 
 @dataclass(frozen=True)
 class PackFile:
-    """One file read: its header, its rows by section, in the order written, and where each stands."""
+    """One file read: its header, its rows by section in the order written, ids of rows that were refused."""
 
     name: str
     text: str
     header: PackHeader
     rows: Mapping[str, tuple[tuple[int, Identified], ...]]
+    refused: frozenset[str]
     digest: str
 
     @cached_property
@@ -94,7 +97,19 @@ def read_pack(
     faults = placed(name, text, found)
     if header is None:
         return None, faults
-    return PackFile(name, text, header, rows, digest_of(document)), faults
+    return PackFile(name, text, header, rows, _refused(document, rows), digest_of(document)), faults
+
+
+def _refused(document: Mapping[str, Any], rows: Mapping[str, tuple[tuple[int, Identified], ...]]) -> frozenset[str]:
+    """The ids of written rows that are not among those taken: who refers to them is not at fault."""
+    taken = {(section, index) for section, found in rows.items() for index, _ in found}
+    return frozenset(
+        str(table["id"])
+        for section, tables in document.items()
+        if isinstance(tables, list)
+        for index, table in enumerate(tables)
+        if isinstance(table, Mapping) and "id" in table and (section, index) not in taken
+    )
 
 
 def digest_of(document: Any) -> str:
@@ -161,7 +176,8 @@ def _told(details: ErrorDetails, model: type[BaseModel]) -> tuple[KeyPath, str, 
             problem, _, remedy = str(error).partition(". ")
             if isinstance(error, KeyFault):
                 loc = (*loc, error.key)
-            return loc, problem.rstrip("."), f"{remedy.rstrip('.') or 'Correct the value'}."
+            remedy = remedy or "Correct the value."
+            return loc, problem.rstrip("."), remedy if remedy.endswith((".", "?")) else f"{remedy}."
         case _:
             problem = details["msg"][:1].lower() + details["msg"][1:]
             return loc, f"{problem}, got {_shown(details['input'])}", "Correct the value."

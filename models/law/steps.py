@@ -46,9 +46,9 @@ class Missing:
     where: str
 
 
-def cite_limit(limit: Limit, standard: Standard) -> Citation:
-    """The citation of a limit's published values."""
-    return Citation(standard.id, limit.clause or "", limit.source, limit.confidence)
+def cite_limit(limit: Limit, standard: Standard, level: LevelName) -> Citation:
+    """The citation of the published value of a level."""
+    return Citation(standard.id, limit.clause or "", limit.source, limit.confidence_of(level))
 
 
 def cite_row(document: str, row: Cited, clause: str | None = None) -> Citation:

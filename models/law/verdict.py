@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 from models.law.limit_rows import LevelName, Limit, Standard
 from models.law.steps import Citation, Missing, Step
@@ -12,6 +13,12 @@ from models.law.steps import Citation, Missing, Step
 Status = Literal["meets", "exceeds", "undetermined", "needs_data", "needs_review"]
 """meets: the deciding level is met. exceeds: it is not. undetermined: the law as known here has no answer. needs_data:
 figures of the plant are missing. needs_review: too close to the limit, or it hangs on a reading to be checked."""
+
+LEVEL_WORDS: Final[Mapping[LevelName, tuple[str, str]]] = {
+    "level1": ("1级", "level 1"),
+    "level2": ("2级", "level 2"),
+    "level3": ("3级", "level 3"),
+}
 
 LevelResult = Literal["meets", "exceeds", "no_such_level", "not_in_library", "unverified", "within_uncertainty", "open"]
 

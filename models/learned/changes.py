@@ -68,6 +68,8 @@ _STRETCH: Final = 6
 """Comparable nights, a week's worth, whose median is a level."""
 _LATEST: Final = 4
 _KNOWN_LEVEL_DAYS: Final = 150
+_APART: Final = 14
+"""Comparable nights between two low weeks that are not the same one."""
 _SEASON_DAYS: Final = 28
 YEAR_DAYS: Final = 364
 _LITTLE_PAST: Final = 50
@@ -201,14 +203,21 @@ class _Track:
         return max(usual, unknown) if count < _LITTLE_PAST else usual
 
     def known_level(self, cut: int, sign: float, apart: float, known_days: int = _KNOWN_LEVEL_DAYS) -> bool:
-        """Whether it was about this level for a stretch in the months before, or in the same weeks of last year."""
-        levels = self._levels(cut, sign)
-        ends = self.day[cut - len(levels) : cut]
-        onset = int(self.day[cut])
+        """Whether it was about this level for a stretch in the months before, or in the same weeks of last year.
+
+        A low level is known too from two weeks well apart: a plant that now and then runs low does so again.
+        """
+        goal = sign * middle(self.x[cut:]) - apart
+        if self._reached(self._levels(cut, sign), cut, sign, goal, known_days).any():
+            return True
+        weeks = np.flatnonzero(self._reached(rolling_median(self.x[:cut], _STRETCH), cut, sign, goal, known_days))
+        return sign < 0.0 and bool(weeks.size) and int(weeks[-1] - weeks[0]) >= _APART
+
+    def _reached(self, levels: Floats, cut: int, sign: float, goal: float, known_days: int) -> NDArray[np.bool_]:
+        """Which of the levels before `cut` lie in the known time and reach the goal."""
+        ends, onset = self.day[cut - len(levels) : cut], int(self.day[cut])
         near = (ends >= onset - known_days) | (np.abs(ends - onset + YEAR_DAYS) <= _SEASON_DAYS)
-        if levels.size == 0 or not bool(near.any()):
-            return False
-        return sign * middle(self.x[cut:]) < float((sign * levels[near]).max()) + apart
+        return np.asarray(near & (sign * levels > goal), dtype=np.bool_)
 
     def same_last_year(self, cut: int, sign: float, size: float) -> bool:
         """Whether it moved as far, the same way, within four weeks of the same date last year."""

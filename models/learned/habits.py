@@ -14,7 +14,7 @@ from models.learned.changes import HABIT_NIGHTS, IDLE_SHARE, YEAR_DAYS, Change, 
 from models.learned.own_past import OwnPast, middle
 
 _START_SEASON_DAYS: Final = 42
-_HALF_HABIT: Final = 7
+_HALF_HABIT: Final = 5
 _REST_GROWTH: Final = 1.25
 _REST_WINDOW: Final = 35
 _SAME_REST: Final = 0.35
@@ -90,6 +90,9 @@ def weekend_change(past: OwnPast, *, closed: float, least_kwh: float) -> Change 
         return None
     after = middle(past.energy_kwh[since])
     if working * (goal - share_before) < least_kwh or after < _REST_GROWTH * before:
+        return None
+    just_before = past.energy_kwh[earlier[-4 * rest_days :]] / max(working_before, 1e-9)
+    if float((just_before >= goal).mean()) > 0.3:
         return None
     worked_earlier = float((past.energy_kwh[earlier] / max(working_before, 1e-9) >= goal).mean())
     highest_before = float(np.quantile(past.energy_kwh[earlier], 0.9)) / max(working_before, 1e-9)

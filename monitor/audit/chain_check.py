@@ -240,14 +240,12 @@ class _Segment:
     def _check_quarantine(self) -> None:
         name = self._segment.path.name
         found = self._connection.execute(
-            "SELECT id, seq, rejection, publisher, received_ms, message, reason, field, readings, detail FROM quarantine"
-            " ORDER BY id"
+            "SELECT id, seq, rejection, publisher, received_ms, message, reason, field, readings, detail"
+            " FROM quarantine ORDER BY id"
         )
         for row in found:
             if self._entries.pop(int(row[0]), None) != tuple(row):
-                self._report.fault(
-                    name, f"quarantine entry {row[0]}", f"not what record {row[1]} says: changed, added"
-                )
+                self._report.fault(name, f"quarantine entry {row[0]}", f"not what record {row[1]} says: changed, added")
         for entry in self._entries:
             self._report.fault(name, f"quarantine entry {entry}", "missing, the records say that there was one")
         counts = self._connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import msgspec
 
 from monitor.audit.chain_check import JournalWalk, check_sealed, checked_lines
 from monitor.audit.checkpoint import Checkpoint, Occasion, Short, last_sealed
-from monitor.audit.desk_check import DeskWalk
+from monitor.audit.desk_check import DeskWalk, of_store
 from monitor.audit.faults import StateReport
 from monitor.audit.history_check import check_parts, check_stopped_history, manifest_of
 from monitor.audit.keys import KEY_NAME, PUBLIC_NAME, PublicKey, SigningKey, stored_public_key
@@ -29,7 +30,7 @@ CHECKPOINT: Final = "checkpoint"
 MANIFEST: Final = "history_manifest"
 _KNOWN: Final = re.compile(
     r"^(journal-\d{6}(-\d+)?\.sqlite|desk\.sqlite|desk\.before-.*\.sqlite|history\.duckdb|checkpoints-\d{6}\.jsonl)"
-    r"(-wal|-shm|\.wal)?$"
+    r"(-wal|-shm|\.wal)?$|^(last-backup\.json|backup-staging|restoring|restored\.json|demo\.log)$"
 )
 _NAMED: Final = {LOCK_NAME, BALLAST_NAME, SOCKET_NAME, KEY_NAME, PUBLIC_NAME, ORIGINS_NAME, PARTS_NAME, HISTORY_NAME}
 
@@ -89,6 +90,7 @@ def _check_all(
     check_sealed(state_dir, last_sealed(state_dir), removed, report)
     for file, what in origin_faults(state_dir):
         report.fault(file, "", what)
+    _check_small_files(state_dir, last, report)
     report.counted("origins", len(list((state_dir / ORIGINS_NAME).glob("*"))))
     if ask is None:
         check_stopped_history(state_dir, last, removed, report)
@@ -138,6 +140,16 @@ def _stopped(last: Checkpoint | None, report: StateReport) -> Checkpoint | None:
         )
         return None
     return last
+
+
+def _check_small_files(state_dir: Path, last: Checkpoint | None, report: StateReport) -> None:
+    noted = of_store(last.body.tables, "file") if last is not None else {}
+    for name, wanted in noted.items():
+        path = state_dir / name
+        if not path.is_file():
+            report.fault(name, "", "missing, the last stop noted it")
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != wanted.digest:
+            report.fault(name, "", "is not as at the last stop: changed")
 
 
 def _key(state_dir: Path, key: PublicKey | None, report: StateReport) -> PublicKey | None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 
 from monitor.audit.checkpoint import TableDigest
+from monitor.audit.keys import PUBLIC_NAME
 from monitor.desk.database import desk_transaction
+from monitor.evidence_pack.origins import ORIGINS_NAME
 from monitor.history.history import History
 
 LIMIT_S: Final = 1.0
@@ -21,8 +24,13 @@ _PAGE: Final = 1000
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-def stop_digests(engine: sa.Engine, history: History, monotonic_s: Callable[[], float]) -> dict[str, TableDigest]:
-    """Digests of the tables of desk and history, by `desk.NAME` and `history.NAME`."""
+def stop_digests(
+    state_dir: Path, engine: sa.Engine, history: History, monotonic_s: Callable[[], float]
+) -> dict[str, TableDigest]:
+    """Digests of the tables of desk and history, by `desk.NAME` and `history.NAME`, and of small files, by `file.NAME`.
+
+    Of a file, `rows` are its bytes.
+    """
     until_s = monotonic_s() + LIMIT_S
     digests: dict[str, TableDigest] = {}
     with desk_transaction(engine) as connection:
@@ -32,7 +40,16 @@ def stop_digests(engine: sa.Engine, history: History, monotonic_s: Callable[[], 
                 digests[f"desk.{name}"] = digest
     for name, (rows, fingerprint, kind) in history.fingerprints(MOST_HISTORY_ROWS).items():
         digests[f"history.{name}"] = TableDigest(rows, fingerprint, kind)
+    for file in small_files(state_dir):
+        content = (state_dir / file).read_bytes()
+        digests[f"file.{file}"] = TableDigest(len(content), hashlib.sha256(content).hexdigest())
     return digests
+
+
+def small_files(state_dir: Path) -> list[str]:
+    """Files beside the stores that are written once: the public key, and what judged."""
+    found = [state_dir / PUBLIC_NAME, *sorted((state_dir / ORIGINS_NAME).glob("*"))]
+    return [path.relative_to(state_dir).as_posix() for path in found if path.is_file()]
 
 
 def desk_tables(connection: sa.Connection) -> list[str]:

@@ -28,7 +28,8 @@ Until = Annotated[str, typer.Option("--to", metavar="TIME", help="The same; a da
 Zone = Annotated[str, typer.Option(help="Time zone of the times given and shown (IANA name).")]
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="File to write; not there yet.")]
 
-_NOT_VALUES: Final = ("interval_s", "rev", "seq", "flags")
+_HOURS: Final = "0           6           12          18       24h"
+"""Above the 48 half hours of a day."""
 
 
 class TableFormat(StrEnum):
@@ -176,7 +177,7 @@ def _print_curve(meter: str, curve: Any, zone: ZoneInfo) -> None:
     title = f"{meter}  {curve.channel}（{curve.unit}），每 {curve.interval_s} 秒 every {curve.interval_s} s"
     table = Table(title=escape(title), title_justify="left")
     table.add_column("日 day", no_wrap=True)
-    table.add_column("0        6         12        18      24 时 h", no_wrap=True)
+    table.add_column(_HOURS, no_wrap=True)
     for heading in ("有值 values", "最小 min", "均值 mean", "最大 max"):
         table.add_column(heading, justify="right", no_wrap=True)
     for day in curve.days(zone):

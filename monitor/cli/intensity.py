@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli.law import Packs
+from monitor.cli.law import Packs, law_or_exit
 from monitor.cli.register import Json, fail
 from monitor.supervise import ExitCode
 
@@ -36,10 +36,9 @@ def explain(
     from models.law.explain import verdict_json, verdict_lines
     from models.law.faults import LawFaults
     from models.law.judge import judge_limits
-    from models.law.library import load_law
 
+    law = law_or_exit(packs)
     try:
-        law = load_law(packs)
         verdicts = judge_limits(law, read_case(facts, law))
     except LawFaults as error:
         for fault in error.faults:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from models.law.faults import LawFault
     from models.law.library import Law
 
-app = typer.Typer(help="规则包 Rule packs: limits, corrections, factors, tariffs as dated, cited data.", no_args_is_help=True)
+app = typer.Typer(
+    help="规则包 Rule packs: limits, corrections, factors, tariffs as dated, cited data.", no_args_is_help=True
+)
 
 SHOWN_ROWS = 200
 """Rows a list shows unless all are asked for."""
@@ -32,12 +34,19 @@ Packs = Annotated[
 
 @app.command("check")
 def check_packs(
-    directory: Annotated[Path | None, typer.Argument(help="Directory of further packs; none: the shipped ones.")] = None,
+    directory: Annotated[
+        Path | None, typer.Argument(help="Directory of further packs; none: the shipped ones.")
+    ] = None,
     *,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="The directory is a full set: leave the shipped packs out.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check the packs. Exit code 65: faults, each with file and line; 66: no such directory; 0: all is well."""
-    law, faults = _loaded(directory)
+    if alone and directory is None:
+        fail("--alone 需要目录 / --alone needs a directory of packs", ExitCode.USAGE)
+    law, faults = _loaded(directory, alone=alone)
     if as_json:
         typer.echo(json.dumps(_check_answer(law, faults), ensure_ascii=False))
     elif law is None:
@@ -56,7 +65,9 @@ def check_packs(
 def list_rows(
     words: Annotated[list[str] | None, typer.Argument(help="Words a row must hold, such as cement 电耗.")] = None,
     *,
-    section: Annotated[str | None, typer.Option("--section", help="limit, standard, correction, factor, rule ...")] = None,
+    section: Annotated[
+        str | None, typer.Option("--section", help="limit, standard, correction, factor, rule ...")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="List all, however many.")] = False,
     packs: Packs = None,
     as_json: Json = False,
@@ -68,7 +79,7 @@ def list_rows(
 
     if section is not None and section not in SECTIONS:
         fail(f"没有这一类 / no section {section!r}. {nearest(section, SECTIONS)}", ExitCode.USAGE)
-    law = _law(packs)
+    law = law_or_exit(packs)
     found = list(rows_like(law, section=section, words=tuple(words or ())))
     if as_json:
         rows = [{"section": ref.section, "origin": ref.origin, **row_values(ref.row)} for ref in found]
@@ -78,7 +89,9 @@ def list_rows(
     table = Table("类 Section", "编号 Id", "内容 What", "可信度 Confidence", "出处 Line", expand=True)
     for ref in shown:
         values = row_values(ref.row)
-        table.add_row(ref.section, Text(ref.row.id), Text(_summary(values)), str(values.get("confidence", "")), ref.origin)
+        table.add_row(
+            ref.section, Text(ref.row.id), Text(_summary(values)), str(values.get("confidence", "")), ref.origin
+        )
     console().print(table)
     more = f"，另有 {len(found) - len(shown)} 行（--all） / more with --all" if len(shown) < len(found) else ""
     typer.echo(f"{len(found)} 行 / rows{more} · {law.version}")
@@ -95,7 +108,7 @@ def show_row(
     from models.law.browse import row_values, rows_named
     from models.law.faults import nearest
 
-    law = _law(packs)
+    law = law_or_exit(packs)
     found = rows_named(law, row_id)
     if not found:
         known = {known for rows in law.rows.values() for known in rows}
@@ -125,7 +138,7 @@ def diff_packs(
     """What the packs of a directory add, replace or change. Exit code 65: faults."""
     from models.law.browse import differences
 
-    new, old = _law(directory), _law(against)
+    new, old = law_or_exit(directory), law_or_exit(against)
     found = differences(old, new)
     if as_json:
         rows = [
@@ -144,19 +157,20 @@ def diff_packs(
     typer.echo(f"{len(found)} 处不同 / differences: {old.version} → {new.version}")
 
 
-def _loaded(directory: Path | None) -> tuple[Law | None, Sequence[LawFault]]:
+def _loaded(directory: Path | None, *, alone: bool = False) -> tuple[Law | None, Sequence[LawFault]]:
     from models.law.faults import LawFaults
-    from models.law.library import load_law
+    from models.law.library import load_law, shipped_law
 
     try:
-        return load_law(directory), ()
+        return shipped_law() if directory is None else load_law(directory, alone=alone), ()
     except LawFaults as error:
         return None, error.faults
     except OSError as error:
         fail(str(error), ExitCode.NO_INPUT)
 
 
-def _law(directory: Path | None) -> Law:
+def law_or_exit(directory: Path | None) -> Law:
+    """The shipped packs and those of a directory; faults are printed and end the command with 65, no directory 66."""
     law, faults = _loaded(directory)
     if law is None:
         _print_faults(faults)
@@ -165,10 +179,14 @@ def _law(directory: Path | None) -> Law:
 
 
 def _check_answer(law: Law | None, faults: Sequence[LawFault]) -> dict[str, Any]:
-    packs = [] if law is None else [
-        {"id": one.id, "version": one.version, "file": one.file, "digest": one.digest, "rows": dict(one.rows)}
-        for one in law.packs
-    ]
+    packs = (
+        []
+        if law is None
+        else [
+            {"id": one.id, "version": one.version, "file": one.file, "digest": one.digest, "rows": dict(one.rows)}
+            for one in law.packs
+        ]
+    )
     return {
         "ok": law is not None,
         "version": None if law is None else law.version,
@@ -186,9 +204,27 @@ def _print_faults(faults: Sequence[LawFault]) -> None:
 
 def _summary(values: dict[str, Any]) -> str:
     """The telling values of a row on one line."""
-    told = ("standard", "industry", "product_zh", "metric_zh", "level1", "level2", "level3", "unit", "title_zh",
-            "name_zh", "name_en", "kgce", "effective_from", "effective_to", "condition_zh", "text_zh")
-    return " · ".join(f"{key}={values[key]}" if key.startswith("level") else str(values[key]) for key in told if key in values)
+    told = (
+        "standard",
+        "industry",
+        "product_zh",
+        "metric_zh",
+        "level1",
+        "level2",
+        "level3",
+        "unit",
+        "title_zh",
+        "name_zh",
+        "name_en",
+        "kgce",
+        "effective_from",
+        "effective_to",
+        "condition_zh",
+        "text_zh",
+    )
+    return " · ".join(
+        f"{key}={values[key]}" if key.startswith("level") else str(values[key]) for key in told if key in values
+    )
 
 
 def _plain(value: object) -> str:

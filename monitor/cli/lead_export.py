@@ -52,9 +52,9 @@ def export(
         _checked_day(since)
     filters = {"month": month, "since": since, "kind": kind, "state": lead_state}
     given = {name: str(value) for name, value in filters.items() if value is not None}
-    leads = _all_leads(access_to(state_dir), given)
+    leads = all_leads(access_to(state_dir), given)
     if district is not None:
-        leads = _of_district(leads, district, state_dir)
+        leads = of_district(leads, district, state_dir)
     try:
         count = _write(leads, chosen, out)
     except OSError as error:
@@ -85,7 +85,7 @@ def _write(leads: Iterator[dict[str, Any]], chosen: ExportFormat, out: Path) -> 
     return count
 
 
-def _all_leads(access: Access, filters: dict[str, str]) -> Iterator[dict[str, Any]]:
+def all_leads(access: Access, filters: dict[str, str]) -> Iterator[dict[str, Any]]:
     """Every lead that fits, a page at a time; one that moves between pages meanwhile comes once."""
     seen: set[str] = set()
     offset = 0
@@ -97,7 +97,7 @@ def _all_leads(access: Access, filters: dict[str, str]) -> Iterator[dict[str, An
         offset += len(page)
 
 
-def _of_district(leads: Iterator[dict[str, Any]], district: str, state_dir: Path) -> Iterator[dict[str, Any]]:
+def of_district(leads: Iterator[dict[str, Any]], district: str, state_dir: Path) -> Iterator[dict[str, Any]]:
     """Leads of enterprises that the imported register puts into a district on the lead's last night."""
     from monitor.desk.registers import latest_register
 

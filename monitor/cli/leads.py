@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -12,7 +13,7 @@ from models.domain.leads import LeadKind, LeadState
 from monitor.cli import lead_acts
 from monitor.cli.chinese_lines import chinese_lines
 from monitor.cli.evidence import evidence
-from monitor.cli.lead_export import export
+from monitor.cli.lead_export import all_leads, export, of_district
 from monitor.cli.opening import access_to
 from monitor.supervise import ExitCode
 
@@ -58,13 +59,20 @@ def list_command(
     lead_state: Annotated[LeadState | None, typer.Option(help="Only leads in this state.")] = None,
     site: Annotated[str | None, typer.Option(help="Only leads of this site.")] = None,
     month: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="Only leads of this month.")] = None,
+    district: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only enterprises the imported register puts into this district.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Most leads to print.")] = 50,
     as_json: AsJson = False,  # noqa: FBT002 - a command-line switch
 ) -> None:
     """Leads, the latest night first."""
     filters = {"kind": kind, "state": lead_state, "site": site, "month": month}
     given = {name: str(value) for name, value in filters.items() if value is not None}
-    leads = access_to(state_dir).leads(**given, limit=limit)
+    access = access_to(state_dir)
+    if district is None:
+        leads = access.leads(**given, limit=limit)
+    else:
+        leads = list(itertools.islice(of_district(all_leads(access, given), district, state_dir), limit))
     if as_json:
         typer.echo(json.dumps(leads, ensure_ascii=False, indent=2))
         return

@@ -15,7 +15,7 @@ from monitor.config.faults import ConfigFaults
 from monitor.supervise import ExitCode
 
 DISTRIBUTION: Final = "gridwarden"
-COMMANDS: Final = ("run", "demo", "check", "replay", "simulate", "backup", "restore", "doctor", "verify")
+COMMANDS: Final = ("run", "demo", "check", "replay", "simulate", "peers", "backup", "restore", "doctor", "verify")
 GROUPS: Final = ("register", "leads", "notices", "quarantine", "history", "law", "intensity")
 
 app = typer.Typer(

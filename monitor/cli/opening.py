@@ -49,7 +49,7 @@ def register_in_force(settings: Settings) -> Register:
     zone = ZoneInfo(settings.daemon.zone)
     with collector_paused():
         if settings.daemon.register is not None:
-            return register_from(settings.daemon.register, zone)
+            return _pseudonymous(settings, register_from(settings.daemon.register, zone))
         latest = latest_register(settings.daemon.state_dir)
     if latest is None:
         stop(
@@ -59,6 +59,19 @@ def register_in_force(settings: Settings) -> Register:
         )
     version, rows = latest
     return Register(rows, zone, version)
+
+
+def _pseudonymous(settings: Settings, register: Register) -> Register:
+    """The register without names, where the settings ask for it."""
+    from models.domain.register import Register
+    from monitor.register.pseudonyms import Pseudonymiser
+    from monitor.register.snapshot import rows_to_json, version_of
+
+    key_file = settings.privacy.pseudonym_key_file
+    if key_file is None:
+        return register
+    rows = Pseudonymiser.open(key_file).rows(register.rows)
+    return Register(rows, register.zone, version_of(rows_to_json(rows)))
 
 
 def access_to(state_dir: Path) -> Access:

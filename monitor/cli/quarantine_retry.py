@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -44,6 +44,10 @@ def retry(
     publisher: Annotated[str | None, typer.Option(help="All open entries of this publisher.")] = None,
     reason: Annotated[RejectReason | None, typer.Option(help="All open entries refused for this reason.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All open entries.")] = False,  # noqa: FBT002
+    received_now: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option("--received-now", help="Hold stamps against the clock of now: this machine's was wrong then."),
+    ] = False,
     by: By = None,
     as_json: AsJson = False,  # noqa: FBT002 - a command-line switch
 ) -> None:
@@ -61,7 +65,7 @@ def retry(
     access = access_to(settings.daemon.state_dir if settings is not None else state_dir)
     asked = sorted(entries) if entries else _open_entries(access, publisher, reason)
     name = whoever(by)
-    with _retrying(access, config, name) as retry_some:
+    with _retrying(access, config, {"by": name, "received_now": received_now}) as retry_some:
         results = list(_in_turn(asked, retry_some, show=not as_json))
     if as_json:
         print_json(results)
@@ -70,13 +74,13 @@ def retry(
 
 
 @contextlib.contextmanager
-def _retrying(access: Access, config: Path | None, by: str) -> Iterator[Retry]:
+def _retrying(access: Access, config: Path | None, how: Mapping[str, Any]) -> Iterator[Retry]:
     """Through the running daemon, else in a core of our own over the state directory."""
     from monitor.cli.access import SocketAccess
 
     if isinstance(access, SocketAccess):
         running = access
-        yield lambda ids: running.command("quarantine_retry", {"entries": list(ids), "by": by})["results"]
+        yield lambda ids: running.command("quarantine_retry", {"entries": list(ids), **how})["results"]
         return
     if config is None:
         stop(
@@ -99,7 +103,7 @@ def _retrying(access: Access, config: Path | None, by: str) -> Iterator[Retry]:
         clock=SystemClock(),
         sinks=sink_names(settings),
     ) as core:
-        yield lambda ids: quarantine_retry(core, {"entries": list(ids), "by": by})["results"]
+        yield lambda ids: quarantine_retry(core, {"entries": list(ids), **how})["results"]
         core.pipeline.close()
 
 

@@ -110,12 +110,25 @@ def import_(
         bool, typer.Option("--allow-empty", help="Let an empty register replace one that is not.")
     ] = False,
     all_faults: Annotated[bool, typer.Option("--all", help="List every fault, not the first 200.")] = False,
+    pseudonymise: Annotated[
+        bool, typer.Option("--pseudonymise", help="Replace customers' names, addresses and credit codes.")
+    ] = False,
+    key_file: Annotated[
+        Path | None, typer.Option("--key-file", help="Key of the pseudonyms, mode 0600; made where there is none.")
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="File that leads back to the names; else KEY_FILE.mapping.json.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check a register and keep it as the newest version. Faults: exit code 65, and nothing is changed."""
     from monitor.register.show import changes, row_counts
 
     rows = read_or_report(path, encoding.value, as_json=as_json, all_faults=all_faults)
+    if pseudonymise:
+        rows = _pseudonymous(rows, state, key_file, mapping)
+    elif key_file is not None or mapping is not None:
+        fail("--key-file and --mapping belong to --pseudonymise; give it too", ExitCode.USAGE)
     counts = row_counts(rows)
     version, before = _store(state, rows, allow_empty=allow_empty)
     changed = changes(before or RegisterRows(), rows)
@@ -132,6 +145,40 @@ def import_(
     out.print(f"已导入，版本 / imported as version {version[:12]}")
     if not any(counts.values()):
         out.print("注意：登记簿为空，所有电表都将是未知电表 / the register is empty: every meter will be unknown")
+
+
+def _pseudonymous(rows: RegisterRows, state: Path, key_file: Path | None, mapping: Path | None) -> RegisterRows:
+    """The rows without names; what leads back is written where the office keeps it, never into the state directory."""
+    from monitor.register.pseudonyms import Pseudonymiser, add_to_mapping
+
+    if key_file is None:
+        fail("--pseudonymise needs --key-file FILE, the key the office keeps; it is made if not there", ExitCode.USAGE)
+    kept = mapping if mapping is not None else key_file.with_name(key_file.name + ".mapping.json")
+    for path in (key_file, kept):
+        if path.absolute().resolve().is_relative_to(state.absolute().resolve()):
+            fail(f"{path} lies in the state directory; keep it elsewhere, out of its backups", ExitCode.USAGE)
+    try:
+        pseudonymiser = Pseudonymiser.open(key_file)
+        replaced = pseudonymiser.rows(rows)
+        entries = add_to_mapping(kept, pseudonymiser.mapping)
+    except OSError as error:
+        fail(f"{error.filename or kept}: {error.strerror or error}. Name a place this user may write.", ExitCode.IO)
+    typer.echo(f"假名对照表 / mapping of {entries} pseudonyms: {kept}", err=True)
+    return replaced
+
+
+@app.command()
+def reveal(
+    pseudonym: Annotated[str, typer.Argument(help="A pseudonym, or a whole text in which some stand.")],
+    mapping: Annotated[Path, typer.Option("--mapping", help="The file that `register import --pseudonymise` wrote.")],
+) -> None:
+    """Say whom a pseudonym stands for. Nothing is written or logged; exit code 66 where it is not in the mapping."""
+    from monitor.register.pseudonyms import read_mapping, revealed
+
+    clear, found = revealed(pseudonym, read_mapping(mapping))
+    if not found:
+        fail(f"{mapping} has no {pseudonym}; was it made with another key?", ExitCode.NO_INPUT)
+    typer.echo(clear)
 
 
 def _store(state: Path, rows: RegisterRows, *, allow_empty: bool) -> tuple[str, RegisterRows | None]:

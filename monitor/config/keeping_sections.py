@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -35,4 +36,28 @@ class BackupSettings(Section):
     keep: int = Field(default=7, ge=1, le=1000, description="Backups kept in that directory.")
     max_age_hours: int = Field(
         default=48, ge=1, le=10_000, description="Age of the last backup at which `doctor` warns."
+    )
+
+
+class PrivacySettings(Section):
+    """Pseudonyms for the register that `daemon.register` names."""
+
+    pseudonym_key_file: Path | None = Field(
+        default=None,
+        description="Key (mode 0600) under which names, addresses and credit codes of daemon.register are replaced.",
+    )
+
+
+class ScopeSettings(Section):
+    """Which districts of the register this daemon serves; readings of other ones are not taken in."""
+
+    districts: list[str] = Field(
+        default_factory=list,
+        description='District ids as in the register; ["*"] is all. Empty: daemon.district if that is set, else all.',
+    )
+    others: Literal["refuse", "ignore"] = Field(
+        default="refuse", description="Readings of other districts: quarantined as AUTHZ, or passed over in silence."
+    )
+    unassigned: Literal["serve", "refuse"] = Field(
+        default="serve", description="Sites whose enterprise has no district: ours, or nobody's."
     )

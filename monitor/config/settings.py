@@ -28,8 +28,14 @@ from monitor.config.faults import (
     unknown_key_remedy,
 )
 from monitor.config.handling_sections import HandlingSettings
+from monitor.config.keeping_sections import (
+    OLD_DAYS_MARGIN,
+    BackupSettings,
+    PrivacySettings,
+    RetentionSettings,
+    ScopeSettings,
+)
 from monitor.config.outlet_sections import OUTLET_FILES, OUTLET_SECRETS, SinkSettings, WebhookSettings
-from monitor.config.keeping_sections import OLD_DAYS_MARGIN, BackupSettings, RetentionSettings
 from monitor.config.secret_files import SecretFileError, read_secret
 from monitor.config.sections import (
     DEFAULT_SUBSCRIPTIONS,
@@ -99,6 +105,8 @@ class Settings(BaseSettings):
     history: HistorySettings = Field(default_factory=HistorySettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     backup: BackupSettings = Field(default_factory=BackupSettings)
+    privacy: PrivacySettings = Field(default_factory=PrivacySettings)
+    scope: ScopeSettings = Field(default_factory=ScopeSettings)
     detectors: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Settings per detector.")
     leads: LeadSettings = Field(default_factory=LeadSettings)
     handling: HandlingSettings = Field(default_factory=HandlingSettings)
@@ -201,7 +209,12 @@ def _environment_faults(environ: Mapping[str, str]) -> Iterator[ConfigFault]:
                 yield ConfigFault("environment", name, "unknown section", remedy)
 
 
-SECRET_KEYS: Final = (("mqtt", "password_file"), ("mqtt", "key_file"), *OUTLET_SECRETS)
+SECRET_KEYS: Final = (
+    ("mqtt", "password_file"),
+    ("mqtt", "key_file"),
+    ("privacy", "pseudonym_key_file"),
+    *OUTLET_SECRETS,
+)
 READABLE_KEYS: Final = (("mqtt", "ca_file"), ("mqtt", "cert_file"), ("daemon", "register"), *OUTLET_FILES)
 
 

@@ -202,6 +202,7 @@ def demo_settings(state_dir: Path, port: int) -> Settings:
     return Settings.model_validate(
         {
             "daemon": {"state_dir": state_dir, "district": "demo"},
+            "scope": {"districts": ["*"]},
             "mqtt": {"host": HOST, "port": port, "version": "3.1.1"},
             "sinks": {"mqtt_leads": True, "file": state_dir / "leads.jsonl"},
             "ops": {"port": 0},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -10,13 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.pool import QueuePool
 
 from monitor.fault_points import FaultPoint, hit
 from monitor.storage import as_store_error
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 DESK_FILE: Final = "desk.sqlite"
 HEAD: Final = "0002"
@@ -75,7 +75,7 @@ def open_desk(state_dir: Path) -> sa.Engine:
     except BaseException:
         engine.dispose()
         raise
-    _log.info("desk opened", sqlite=sqlite3.sqlite_version, schema=HEAD)
+    _log.info("desk opened; schema %s, SQLite %s", HEAD, sqlite3.sqlite_version)
     return engine
 
 
@@ -210,7 +210,7 @@ def _backup(path: Path, version: str) -> None:
         os.fsync(file.fileno())
     part.replace(target)
     _fsync_dir(path.parent)
-    _log.info("desk backed up", file=target.name)
+    _log.info("desk backed up as %s", target.name)
 
 
 def _fsync_dir(directory: Path) -> None:

@@ -145,9 +145,7 @@ def growth_bytes_a_day(state_dir: Path) -> float | None:
         return None
     try:
         with contextlib.closing(connect_reader(paths[-1])) as reader:
-            first_ms, last_ms = reader.execute(
-                "SELECT min(committed_ms), max(committed_ms) FROM record"
-            ).fetchone()
+            first_ms, last_ms = reader.execute("SELECT min(committed_ms), max(committed_ms) FROM record").fetchone()
     except (sqlite3.Error, StoreError):
         return None
     if first_ms is None or last_ms - first_ms < HOUR_MS:

@@ -10,7 +10,12 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 PNG_DPI: Final = 110
-_SETTINGS: Final[Any] = {"svg.hashsalt": "gridwarden", "svg.fonttype": "path", "path.simplify": False}
+_SETTINGS: Final[Any] = {
+    "svg.hashsalt": "gridwarden",
+    "svg.fonttype": "path",
+    "path.simplify": False,
+    "axes.unicode_minus": False,
+}
 _ONE_AT_A_TIME: Final = threading.Lock()
 """matplotlib keeps settings and font caches for the whole process."""
 

@@ -117,17 +117,16 @@ def evidence_rows(core: Core, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plain_readings(history: History, start_ms: int, end_ms: int, meters: Sequence[str]) -> pa.Table:
-    """`History.read` with `meter` as plain strings and without channels that hold nothing."""
+    """`History.read` with `meter` as plain strings, without channels that hold nothing."""
     table = history.read(start_ms, end_ms, meters=sorted(meters))
     table = table.set_column(0, "meter", table.column("meter").cast(pa.string()))
-    empty = [name for name in table.schema.names if table.num_rows and table.column(name).null_count == table.num_rows]
-    return in_store_order(table.drop_columns(empty).combine_chunks())
+    return in_store_order(table)
 
 
 def in_store_order(table: pa.Table) -> pa.Table:
-    """Rows by cadence, meter, stamp, revision and record, then by value; channel columns by name."""
+    """Rows by cadence, meter, stamp, revision and record, then by value; channels that hold something, by name."""
     keys = ["interval_s", "meter", "ts_ms", "rev", "seq", "flags"]
-    channels = sorted(set(table.schema.names) - set(keys))
+    channels = sorted(n for n in set(table.schema.names) - set(keys) if table.column(n).null_count < table.num_rows)
     table = table.select(["meter", "ts_ms", "interval_s", "rev", "seq", "flags", *channels])
     return table.sort_by([(name, "ascending") for name in [*keys, *channels]]).combine_chunks()
 

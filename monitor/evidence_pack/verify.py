@@ -127,7 +127,7 @@ def verify_pack(files: Mapping[str, bytes], key: PublicKey | None = None) -> Pac
         rebuilt = rebuild(material, entries)
         _compare_nights(verdict, material, lead, entries, rebuilt)
         _compare_lead(verdict, lead, register, settings, rebuilt)
-    except (KeyError, TypeError, ValueError, IndexError, msgspec.MsgspecError, pa.ArrowException) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OSError, msgspec.MsgspecError, pa.ArrowException) as error:
         if isinstance(error, PackUnreadable) and not verdict.files:
             raise
         verdict.lead_faults.append(f"nothing can be computed again: {type(error).__name__}: {error}")
@@ -155,10 +155,13 @@ def _compare_versions(verdict: PackVerdict, versions: Mapping[str, str], detecto
             "rows and scores may differ for that reason; digests of readings are compared all the same"
         )
     if versions["detectors"] != detectors:
-        verdict.notes.append(
-            f"the detectors with the packed settings are version {detectors}, {versions['detectors']} in the lead: "
-            "this program's detectors have other settings, or the packed ones were changed"
-        )
+        said = f"the packed settings make the detectors {detectors}, the lead names {versions['detectors']}"
+        if versions["software"] == software_version():
+            verdict.lead_faults.append(f"{SETTINGS_FILE}: {said}: they are not those the lead was judged by")
+        else:
+            verdict.notes.append(
+                f"{said}: this version's detectors have other settings, or the packed ones were changed"
+            )
 
 
 def _check_chain(

@@ -9,18 +9,20 @@ import contextlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
 from monitor.history.query import ORDER, both_stores
 from monitor.history.schema import channel_columns, duckdb_errors
 from monitor.history.seal import files_between
 
-MAX_ROWS: Final = 500_000
+MAX_ROWS: Final = 100_000
 """Rows one answer may have."""
+MAX_ROWS_A_MINUTE: Final = 2_000_000
+"""Rows the answer to a minute or less may have: a wave of a million meters cannot be cut by time."""
+_MINUTE_MS: Final = 60_000
 
 
 class SpanTooLarge(ValueError):  # noqa: N818 - reads as the condition it names
@@ -51,33 +53,33 @@ class SpanReader:
             self._lock.release()
 
     def _snapshot(self, start_ms: int, end_ms: int, meters: Sequence[str] | None) -> pa.Table:
+        most = MAX_ROWS if end_ms - start_ms > _MINUTE_MS else MAX_ROWS_A_MINUTE
         with contextlib.closing(self._cursor.cursor()) as cursor:
             cursor.begin()
-            ranked, names = _ranked(cursor, meters)
+            ranked = _ranked(cursor, meters)
             cursor.register("ranked", ranked)
             files = files_between(cursor, self._state_dir, start_ms, end_ms)
             query = both_stores(files, channel_columns(cursor), start_ms, end_ms, None)
-            table: pa.Table = cursor.sql(f"SELECT * FROM {_nested(query)} LIMIT {MAX_ROWS + 1:d}").to_arrow_table()  # noqa: S608 -- made of names and integers of ours
+            table: pa.Table = cursor.sql(f"SELECT * FROM {_nested(query)} LIMIT {most + 1:d}").to_arrow_table()  # noqa: S608 -- made of names and integers of ours
             cursor.rollback()
-        if table.num_rows > MAX_ROWS:
-            raise SpanTooLarge(f"more than {MAX_ROWS} rows between {start_ms} and {end_ms}; ask for a shorter span")
+        if table.num_rows > most:
+            raise SpanTooLarge(f"more than {most} rows between {start_ms} and {end_ms}; ask for a shorter span")
         table = table.sort_by([(name, "ascending") for name in ORDER])
         rank = table.column("meter").to_numpy()
-        return table.set_column(0, "meter", pa.array(names, pa.string()).take(pa.array(rank, pa.int32())))
+        return table.set_column(0, "meter", ranked.column("name").take(pa.array(rank, pa.int32())))
 
 
 def _nested(query: str) -> str:
     return query if query.startswith("(") else f"({query})"
 
 
-def _ranked(cursor: duckdb.DuckDBPyConnection, meters: Sequence[str] | None) -> tuple[pa.Table, list[str]]:
-    """A table (meter_id, name, rank) of the meters asked for, and their names in rank order."""
-    wanted = None if meters is None else set(meters)
-    known = cursor.execute("SELECT name, meter_id FROM meter").fetchall()
-    chosen = sorted((name, code) for name, code in known if wanted is None or name in wanted)
-    columns: dict[str, Any] = {
-        "meter_id": np.array([code for _, code in chosen], dtype=np.int32),
-        "name": pa.array([name for name, _ in chosen], pa.string()),
-        "rank": np.arange(len(chosen), dtype=np.int32),
-    }
-    return pa.table(columns), [name for name, _ in chosen]
+def _ranked(cursor: duckdb.DuckDBPyConnection, meters: Sequence[str] | None) -> pa.Table:
+    """A table (meter_id, name, rank) of the meters asked for, by name; made without Python holding its lock."""
+    chosen = "meter"
+    if meters is not None:
+        cursor.register("asked", pa.table({"name": pa.array(sorted(set(meters)), pa.string())}))
+        chosen = "meter JOIN asked USING (name)"
+    ranked: pa.Table = cursor.sql(
+        f"SELECT meter_id, name, (row_number() OVER (ORDER BY name) - 1)::INTEGER AS rank FROM {chosen} ORDER BY name"  # noqa: S608 -- constants
+    ).to_arrow_table()
+    return ranked

@@ -11,7 +11,7 @@ from connectors.adapters.builder import MAX_INTERVAL_S, MAX_REV
 from models.domain.channels import CHANNELS, ChannelSpec
 from models.domain.leads import LeadState
 from models.domain.readings import ID_PATTERN, YEAR_2000_MS, YEAR_2100_MS
-from monitor.desk.events import ChangeKind
+from monitor.desk.events import CHECKPOINT_ATTRIBUTE, ChangeKind
 from monitor.leads import LeadContent
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -94,6 +94,7 @@ def lead_event_schema() -> Schema:
             "subject": {"type": "string", "description": "Id of the lead."},
             "time": {"type": "string", "format": "date-time", "description": "End of the lead's last night."},
             "datacontenttype": {"const": "application/json"},
+            CHECKPOINT_ATTRIBUTE: {"type": "string", "description": "The newest signed checkpoint; keep it."},
             "data": content,
         },
         ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data"],

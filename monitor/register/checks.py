@@ -13,6 +13,7 @@ from typing import Final
 
 from models.domain.codes import USCC_LENGTH
 from models.domain.register import CalendarKind, CalendarRow, Dated
+from monitor.register.allocation_checks import allocation_faults
 from monitor.register.cells import fault
 from monitor.register.columns import REFERENCES, SPECS, Reference
 from monitor.register.faults import CellError, CellFault
@@ -40,6 +41,8 @@ def check_rows(sheets: Mapping[str, ParsedSheet]) -> Mapping[str, list[CellFault
                 found += _broken_references(sheet, reference, sheets.get(reference.target))
         if name == "calendar":
             found += _calendar_clashes(sheet)
+        if name == "allocations":
+            found += allocation_faults(sheet)
         faults[name] = found
     return faults
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from models.domain.readings import CADENCES_S
-from models.domain.register import CalendarKind, EnterpriseStatus, FurnaceKind, TariffBand
+from models.domain.register import AllocationBasis, CalendarKind, EnterpriseStatus, FurnaceKind, TariffBand
 from monitor.register import cells, quantities
 from monitor.register.cells import Converter
 
@@ -101,6 +101,16 @@ BAND_WORDS: Final[Mapping[str, TariffBand]] = MappingProxyType(
         "谷": TariffBand.VALLEY,
         "低谷": TariffBand.VALLEY,
         "深谷": TariffBand.DEEP_VALLEY,
+    }
+)
+BASIS_WORDS: Final[Mapping[str, AllocationBasis]] = MappingProxyType(
+    {
+        "比例": AllocationBasis.SHARE,
+        "按比例": AllocationBasis.SHARE,
+        "产量": AllocationBasis.OUTPUT,
+        "按产量": AllocationBasis.OUTPUT,
+        "电量": AllocationBasis.KWH,
+        "按电量": AllocationBasis.KWH,
     }
 )
 
@@ -435,6 +445,64 @@ def _calendar() -> tuple[Column, ...]:
     )
 
 
+def _allocations() -> tuple[Column, ...]:
+    return (
+        _column(
+            "meter",
+            ("电表资产号", "电表编号", "表号", "电表"),
+            cells.identifier,
+            "要分摊的电表",
+            "the meter whose electricity is divided",
+            "330124001",
+            required=True,
+        ),
+        _column("line", ("生产线编号", "生产线"), cells.identifier, "分给哪条生产线", "line that gets it", "X1"),
+        _column("site", ("厂区编号", "厂区"), cells.identifier, "或分给哪个厂区", "or site that gets it", ""),
+        _column(
+            "basis",
+            ("分摊依据", "依据"),
+            cells.one_of(AllocationBasis, BASIS_WORDS),
+            "比例、产量或电量；留空为比例；同一电表同一时期只用一种",
+            "share, output or kwh; empty: share; one for a meter at a time",
+            "比例",
+            choices=("比例", "产量", "电量"),
+        ),
+        _column(
+            "share",
+            ("分摊比例", "比例"),
+            quantities.share,
+            "0 到 1，留空为 1；合计不足 1 的部分留在本厂区",
+            "0 to 1, empty: 1; what is left of 1 stays with the meter's own site",
+            "0.6",
+        ),
+        _column(
+            "within",
+            ("上级电表", "总表"),
+            cells.identifier,
+            "本表电量已计入的上级电表，避免重复计算",
+            "the meter that counts this one's electricity as well, so that nothing counts twice",
+            "",
+        ),
+        *_VALIDITY,
+    )
+
+
+def _reporters() -> tuple[Column, ...]:
+    return (
+        _SITE,
+        _column(
+            "publisher",
+            ("数据源编号", "数据源", "报送方"),
+            cells.identifier,
+            "可报送该厂区产量和炉次的数据源（该厂区电表的数据源无需填写）",
+            "may report the site's output and heats; publishers of the site's meters need no row",
+            "plant1",
+            required=True,
+        ),
+        *_VALIDITY,
+    )
+
+
 SPECS: Final[Mapping[str, SheetSpec]] = MappingProxyType(
     {
         spec.name: spec
@@ -465,6 +533,24 @@ SPECS: Final[Mapping[str, SheetSpec]] = MappingProxyType(
                 "电价时段与特殊日期",
                 _calendar(),
             ),
+            SheetSpec(
+                "allocations",
+                "分摊",
+                ("电量分摊",),
+                None,
+                "what shared, auxiliary and line meters count for",
+                "共用、辅助及产线电表的电量归属",
+                _allocations(),
+            ),
+            SheetSpec(
+                "reporters",
+                "报送方",
+                ("产量报送",),
+                None,
+                "who else may report output and heats",
+                "另有谁可报送产量和炉次",
+                _reporters(),
+            ),
         )
     }
 )
@@ -478,6 +564,12 @@ REFERENCES: Final[tuple[Reference, ...]] = (
     Reference("feeders", "meter", "meters"),
     Reference("furnaces", "site", "sites"),
     Reference("lines", "site", "sites"),
+    Reference("allocations", "meter", "meters"),
+    Reference("allocations", "line", "lines"),
+    Reference("allocations", "site", "sites"),
+    Reference("allocations", "within", "meters"),
+    Reference("reporters", "site", "sites"),
+    Reference("reporters", "publisher", "publishers"),
 )
 
 _IN_BRACKETS: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")

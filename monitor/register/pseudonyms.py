@@ -3,7 +3,7 @@
 A pseudonym is an HMAC-SHA-256 of what it stands for, under a key the office keeps: the same name always gives the same
 pseudonym, and without key or mapping nobody gets from the one to the other, not even by trying names.
 
-Replaced: names of enterprises, sites, feeders and lines, addresses, and every unified social credit code, which leads
+Replaced: names of enterprises, sites and feeders, addresses, and every unified social credit code, which leads
 to the name in the public register within a minute (and for a 个体工商户 to a natural person). A pseudonymous code is
 well formed and has the administrative division 000000, which no real one has. Ids of sites and meters stay: the wire
 carries them.
@@ -16,26 +16,29 @@ import dataclasses
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
-from models.domain.register import Dated, RegisterRows
+from models.domain.codes import USCC_ALPHABET, uscc_check_character
+from models.domain.register import RegisterRows
 from monitor.config.secret_files import SecretFileError, read_secret
-from monitor.register.cells import USCC_ALPHABET, uscc_check_character
 from monitor.storage import sync_directory
 
 KEY_BYTES: Final = 32
 LEAST_KEY_CHARACTERS: Final = 32
 _CHARACTERS: Final = 12
 _USCC_HEAD: Final = "91000000"
-_PREFIXES: Final = {"enterprise": "企业-", "site": "厂区-", "address": "地址-", "feeder": "线路-", "product": "产品-"}
-
-R = TypeVar("R", bound=Dated)
+_PREFIXES: Final = {"enterprise": "企业-", "site": "厂区-", "address": "地址-", "feeder": "线路-"}
+_PSEUDONYM: Final = re.compile(
+    rf"(?:{'|'.join(_PREFIXES.values())})[A-Z2-7]{{{_CHARACTERS}}}|{_USCC_HEAD}[{USCC_ALPHABET}]{{10}}"
+)
 
 
 @dataclass
@@ -110,7 +113,8 @@ def read_mapping(path: Path) -> dict[str, str]:
     except msgspec.DecodeError as error:
         raise SecretFileError(f"{path} is no mapping: {error}", "Name the file that the import wrote.") from error
     except OSError as error:
-        raise SecretFileError(f"{path} cannot be read: {error.strerror}", "Name the file that the import wrote.") from error
+        said = error.strerror or "cannot be read"
+        raise SecretFileError(f"{path}: {said}", "Name the file that the import wrote.") from error
 
 
 def add_to_mapping(path: Path, mapping: dict[str, str]) -> int:
@@ -119,6 +123,20 @@ def add_to_mapping(path: Path, mapping: dict[str, str]) -> int:
     merged = {**known, **mapping}
     _write_secret(path, msgspec.json.format(msgspec.json.encode(merged, order="sorted"), indent=1) + b"\n")
     return len(merged)
+
+
+def revealed(text: str, mapping: Mapping[str, str]) -> tuple[str, int]:
+    """The text with every pseudonym in it replaced by what it stands for, and how many were."""
+    found = 0
+
+    def clear(match: re.Match[str]) -> str:
+        nonlocal found
+        if match[0] not in mapping:
+            return match[0]
+        found += 1
+        return mapping[match[0]]
+
+    return _PSEUDONYM.sub(clear, text), found
 
 
 def _write_secret(path: Path, content: bytes) -> None:

@@ -67,6 +67,19 @@ def positive(cell: Cell) -> float:
     return value
 
 
+def share(cell: Cell) -> float:
+    """A share of one: above zero, at most 1."""
+    value = number(cell)
+    if not 0.0 < value <= 1.0:
+        raise fault(
+            f"{shown(cell)} is not a share above 0 and at most 1",
+            f"“{shown(cell)}”应大于 0 且不超过 1",
+            "Write 0.6 for 60 %",
+            "60% 请填 0.6",
+        )
+    return value
+
+
 def register_size(cell: Cell) -> float:
     """A register's wrap value in kWh: above zero, up to 10¹²."""
     value = number(cell)

@@ -102,6 +102,39 @@ def _calendar(values: Values) -> Iterator[tuple[str, CellError]]:
         )
 
 
+def _allocation(values: Values) -> Iterator[tuple[str, CellError]]:
+    if "line" in values and "site" in values:
+        yield (
+            "site",
+            fault(
+                "both a line and a site get the meter's electricity",
+                "同时填写了生产线和厂区",
+                "Leave one of the two empty; a line has its site already",
+                "请只填一项；生产线已属于某厂区",
+            ),
+        )
+    if not {"line", "site", "within"} & values.keys():
+        yield (
+            "line",
+            fault(
+                "the row does not say what the meter is for",
+                "未说明该电表电量的归属",
+                "Write a line, a site, or the meter it is metered behind; or remove the row",
+                "请填写生产线、厂区或上级电表；否则请删除本行",
+            ),
+        )
+    if values.get("within") is not None and values.get("within") == values.get("meter"):
+        yield (
+            "within",
+            fault(
+                "a meter is not metered behind itself",
+                "上级电表不能是本表",
+                "Write the meter in front of it, or leave the cell empty",
+                "请填写其上级电表，或留空",
+            ),
+        )
+
+
 _KIND_ZH: Final = {
     CalendarKind.TARIFF: "分时电价",
     CalendarKind.HOLIDAY: "节假日",
@@ -112,4 +145,5 @@ _RULES: Final[Mapping[str, Callable[[Values], Iterator[tuple[str, CellError]]]]]
     "enterprises": _enterprise,
     "meters": _meter,
     "calendar": _calendar,
+    "allocations": _allocation,
 }

@@ -45,7 +45,9 @@ def _around(rows: RegisterRows, sites: set[str], meters: set[str] | None = None)
     owners = {row.uscc for row in site_rows}
     meter_rows = tuple(row for row in rows.meters if row.site in sites and (meters is None or row.meter in meters))
     feeders = {row.feeder for row in meter_rows}
-    publishers = {row.publisher for row in meter_rows}
+    kept = {row.meter for row in meter_rows}
+    reporters = tuple(row for row in rows.reporters if row.site in sites and meters is None)
+    publishers = {row.publisher for row in (*meter_rows, *reporters)}
     return RegisterRows(
         enterprises=tuple(row for row in rows.enterprises if row.uscc in owners),
         sites=site_rows,
@@ -54,6 +56,8 @@ def _around(rows: RegisterRows, sites: set[str], meters: set[str] | None = None)
         furnaces=tuple(row for row in rows.furnaces if row.site in sites),
         lines=tuple(row for row in rows.lines if row.site in sites),
         publishers=tuple(row for row in rows.publishers if row.publisher in publishers),
+        allocations=tuple(row for row in rows.allocations if row.meter in kept or row.site in sites),
+        reporters=reporters,
     )
 
 

@@ -12,6 +12,9 @@ from models.domain.register import SHEETS, RegisterRows
 FORMAT: Final = 1
 """Version of the bytes; raised when a row type changes its meaning."""
 
+_LATER: Final = frozenset({"allocations", "reporters"})
+"""Sheets that came later: left out while empty, so that registers without them keep their version."""
+
 
 class _Snapshot(msgspec.Struct, frozen=True):
     format: int
@@ -30,6 +33,8 @@ def rows_to_json(rows: RegisterRows) -> bytes:
     sheets = []
     for name, decoder in decoders.items():
         bodies = sorted(encode(decoder.decode(encode(row))) for row in getattr(rows, name))
+        if name in _LATER and not bodies:
+            continue
         sheets.append(b'"%s":[%s]' % (name.encode(), b",".join(bodies)))
     return b'{"format":%d,"rows":{%s}}' % (FORMAT, b",".join(sheets))
 

@@ -64,6 +64,7 @@ class Capacity:
     slowest_wave_s: float
     json_wave_s: float
     judge_s: float
+    judge_cpu_s: float
     night_s: float
     intake_per_s: float
     slices: int
@@ -169,9 +170,7 @@ class Bench:
             for start in range(0, len(meters), 8000):
                 some = slice(start, start + 8000)
                 values = {name: column[some] for name, column in rows.items()}
-                self.pipeline.history.write_features(
-                    night(-back).date, _FEED[1], FEATURE_VERSION, meters[some], values
-                )
+                self.pipeline.history.write_features(night(-back).date, _FEED[1], FEATURE_VERSION, meters[some], values)
 
     def judge(self) -> Iterator[tuple[float, float]]:
         """Slices of judging until nothing is due: seconds of the slice, and of the intake after it."""
@@ -203,13 +202,15 @@ def run(meters: int, folder: Path) -> Capacity:
     ):
         start_s = time.perf_counter() - began_s
         bench = Bench(district, core.pipeline, groups, clock)
-        core.pipeline.agenda.close(_FEED, night(-1))
         first_s = bench.absorb(0)
+        core.pipeline.agenda.close(_FEED, night(-1))
         waves_s = [bench.absorb(wave) for wave in range(1, 98)]
         json_s = bench.absorb(98, "canonical")
         bench.write_past(6)
         readings = bench.put(99)
+        cpu_s = time.process_time()
         turns = np.array(list(bench.judge()))
+        cpu_s = time.process_time() - cpu_s
         if core.pipeline.judge.n_judged < meters:
             raise RuntimeError(f"only {core.pipeline.judge.n_judged} of {meters} meters were judged")
         slices_ms = 1e3 * turns[:, 0]
@@ -222,6 +223,7 @@ def run(meters: int, folder: Path) -> Capacity:
             wave_s=float(np.median(waves_s)),
             slowest_wave_s=max(waves_s),
             json_wave_s=json_s,
+            judge_cpu_s=cpu_s,
             judge_s=float(turns[:, 0].sum()),
             night_s=float(turns.sum()),
             intake_per_s=readings / float(turns[taken].sum()),

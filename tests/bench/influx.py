@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -45,7 +46,7 @@ class _Silent:
 
 def wave(seq: int) -> HistoryRows:
     """One reading of every meter."""
-    zeros, at = np.zeros(METERS, dtype=np.int32), np.arange(METERS)
+    zeros, at = np.zeros(METERS, dtype=np.int32), np.arange(METERS, dtype=np.float64)
     return HistoryRows(
         [f"M{m:05d}" for m in range(METERS)],
         np.full(METERS, MARCH_MS + seq * 900_000, dtype=np.int64),
@@ -106,11 +107,13 @@ def by_points(url: str) -> float:
     """Lines a second of Point objects in the client's synchronous API."""
     rows = [wave(seq) for seq in range(1, POINTS // METERS + 1)]
 
+    point: Any = Point
+
     def points() -> Iterator[Point]:
         for row in rows:
             for i, meter in enumerate(row.meter):
                 yield (
-                    Point("reading2")
+                    point("reading2")
                     .tag("meter", meter)
                     .tag("site", f"S{i // 10}")
                     .tag("publisher", "bureau")
@@ -118,16 +121,16 @@ def by_points(url: str) -> float:
                     .field("p_kw", float(row.channels["p_kw"][i]))
                     .field("q_kvar", float(row.channels["q_kvar"][i]))
                     .field("e_imp_kwh", float(row.channels["e_imp_kwh"][i]))
-                    .time(int(row.ts_ms[i]), "ms")  # type: ignore[arg-type]
+                    .time(int(row.ts_ms[i]), "ms")
                 )
 
     with InfluxDBClient(url=url, token="t", org="o", enable_gzip=True) as client:
         write = client.write_api(write_options=SYNCHRONOUS)
         began_s, held = time.perf_counter(), list[Point]()
-        for point in points():
-            held.append(point)
+        for made in points():
+            held.append(made)
             if len(held) == BATCH:
-                write.write(bucket="b", record=held, write_precision="ms")  # type: ignore[arg-type]
+                write.write(bucket="b", record=held, write_precision="ms")
                 held = []
         return POINTS / (time.perf_counter() - began_s)
 

@@ -80,7 +80,7 @@ def test_a_clock_that_is_set_back_and_forth_costs_no_reading_and_changes_no_lead
         until(lambda: daemon.metric('gridwarden_state{gridwarden_state="degraded_time"}') == 0, 90)
         publish(client, [wave(stamps[-1], METERS)])
         until(lambda: daemon.metric('gridwarden_readings_total{outcome="stored"}') == METERS * (len(stamps) - 1))
-        retry = ("quarantine", "retry", "--reason", "TIME_FUTURE", "--state", str(daemon.state_dir))
+        retry = ("quarantine", "retry", "--reason", "TIME_FUTURE", "--received-now", "--state", str(daemon.state_dir))
 
         ended = command(*retry)
         assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -24,6 +24,7 @@ import pytest
 from typer.testing import CliRunner
 
 from detectors.quality import Quality
+from detectors.table import DETECTORS
 from models.domain.findings import Judgement
 from monitor.cli.main import COMMANDS, GROUPS, app
 from tests.support.broker import Broker
@@ -154,7 +155,7 @@ def test_scores_are_a_row_a_meter_night_and_detector(county: Path, tmp_path: Pat
     assert scores.column_names == SCORE_COLUMNS
     rows = scores.select(["meter", "night", "detector"]).to_pylist()
     assert len({tuple(row.values()) for row in rows}) == len(rows) > 0
-    assert {row["detector"] for row in rows} == {"quality", "sealed_site", "furnace_melt", "meter_silent"}
+    assert {row["detector"] for row in rows} == set(DETECTORS)
     assert all(isinstance(json.loads(text), list) for text in scores.column("reasons").to_pylist()[:200])
 
 

@@ -73,7 +73,7 @@ class House:
         """So many waves of all meters, a journal record each, with two channels."""
         for _ in range(number):
             self.seq += 1
-            zeros = np.zeros(METERS, dtype=np.int32)
+            zeros, at = np.zeros(METERS, dtype=np.int32), np.arange(METERS, dtype=np.float64)
             self.history.append(
                 HistoryRows(
                     [f"M{m:03d}" for m in range(METERS)],
@@ -82,7 +82,7 @@ class House:
                     zeros,
                     np.full(METERS, self.seq, dtype=np.int64),
                     zeros.astype(np.uint8),
-                    {"p_kw": np.arange(METERS) + self.seq, "e_imp_kwh": np.arange(METERS) + 1e6 + 0.01 * self.seq},
+                    {"p_kw": at + self.seq, "e_imp_kwh": at + 1e6 + 0.01 * self.seq},
                 ),
                 cursor=self.seq,
             )
@@ -165,7 +165,7 @@ def test_a_daemon_killed_in_the_middle_resumes_from_the_kept_cursor(house: House
     kept = 0
     for _ in range(3):
         with house.feed(server.url, cursor=kept) as feed:
-            until(lambda before=feed.cursor: feed.cursor > before, every_s=0.001)  # type: ignore[misc]
+            until(lambda before=feed.cursor: feed.cursor > before, every_s=0.001)
             kept = feed.kept_cursor
             assert kept <= feed.cursor
         house.waves(50)

@@ -187,5 +187,7 @@ def test_an_enterprise_cannot_write_headers(made: Certificates) -> None:
     box = Mailbox()
     with running(box, made, "off") as port:
         assert mail(port, made, "off").send(event, KEY, LEAD_ID, "t") == Delivered()
-    message = email.message_from_bytes(bytes(box.got[0].content or b""), policy=email.policy.default)
+    content = box.got[0].content
+    assert isinstance(content, bytes)
+    message = email.message_from_bytes(content, policy=email.policy.default)
     assert message["Bcc"] is None

@@ -17,7 +17,7 @@ from tests.support.district import HOUR_MS, arranged, fresh_state, message
 
 DAYS = 75
 ALL = daily(DAYS)
-MANY = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 class Made:
@@ -100,34 +100,29 @@ def test_order_messages_and_groups_change_nothing(new: Made, truth: dict[str, An
     assert told(district) == truth
 
 
-@MANY
-@given(seed=st.integers(0, 1 << 20), share=st.sampled_from([0.05, 0.4]))
-def test_days_that_trickle_in_late_with_restarts_change_nothing(
-    new: Made, truth: dict[str, Any], seed: int, share: float
-) -> None:
+@pytest.mark.parametrize("seed", [1, 2])
+def test_days_that_trickle_in_late_with_restarts_change_nothing(new: Made, seed: int) -> None:
+    days = 18
+    rows = daily(days)
+    plain = new()
+    plain.feed([[message(*rows)]]).finish()
     rng = random.Random(seed)
     district = new()
-    mostly = rng.choice(["runs", "coarse", "shut"])
-    held = {id(r) for r in ALL if rng.random() < share or (r.meter == mostly and rng.random() < 0.8)}
+    held = {id(r) for r in rows if rng.random() < 0.2 or (r.meter == "runs" and rng.random() < 0.8)}
     waiting = []
-    for number in range(DAYS):
-        rows = ALL[number * 6 : number * 6 + 6]
-        prompt = [r for r in rows if id(r) not in held]
-        waiting += [r for r in rows if id(r) in held]
-        now_ms = max(r.ts_ms for r in rows) + 3 * HOUR_MS
-        if rng.random() < 0.2:
+    for number in range(days):
+        today = rows[number * 6 : number * 6 + 6]
+        prompt = [r for r in today if id(r) not in held]
+        waiting += [r for r in today if id(r) in held]
+        now_ms = max(r.ts_ms for r in today) + 3 * HOUR_MS
+        if rng.random() < 0.3:
             rng.shuffle(waiting)
-            some, waiting = waiting[:20], waiting[20:]
-            prompt += some
+            prompt, waiting = prompt + waiting[:9], waiting[9:]
         if prompt:
             district.feed([[message(*prompt, received_ms=now_ms)]], live=rng.random() < 0.8)
         if rng.random() < 0.1:
             district.crash()
-    district.feed([[message(r, received_ms=now_ms)] for r in waiting[:7]], live=True)
-    if waiting[7:]:
-        district.feed([[message(*waiting[7:], received_ms=now_ms)]], live=True)
+    parts = [waiting[:2], waiting[2:]]
+    district.feed([[message(*part, received_ms=now_ms)] for part in parts if part], live=True)
     district.crash().finish()
-    found = told(district)
-    assert found["stored"] == truth["stored"]
-    assert found["leads"] == truth["leads"]
-    assert found["scores"] == truth["scores"]
+    assert told(district) == told(plain)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -21,8 +24,6 @@ from tests.support.kept_state import copied, make_state
 DESK_TABLES = sorted(table.name for table in METADATA.sorted_tables)
 JOURNAL_TABLES = ("segment", "record", "quarantine", "quarantine_count")
 OPEN_MONTH, SEALED_MONTH = "journal-202604.sqlite", "journal-202603.sqlite"
-FREE = {"broken"}
-"""Columns in which any change of a number is another valid value, and the whole row is signed."""
 
 
 @pytest.fixture(scope="module")
@@ -74,48 +75,54 @@ def changed(value: object) -> object:
     raise AssertionError(value)
 
 
-def single_changes(path: Path, table: str, key: str = "rowid") -> list[tuple[str, Callable[[sqlite3.Connection], None]]]:
-    """Every column of a middle row changed, and rows deleted, doubled and swapped."""
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-        primary = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[5]]
-        rows = connection.execute(f"SELECT * FROM {table}").fetchall()
-    if not rows:
-        return []
-    middle = rows[len(rows) // 2]
+@dataclass(frozen=True)
+class Rows:
+    """What a table holds, and how one row of it is named."""
 
-    def where(row: tuple[object, ...]) -> tuple[str, list[object]]:
-        chosen = [(name, row[names.index(name)]) for name in primary]
+    table: str
+    names: list[str]
+    primary: list[str]
+    rows: list[tuple[Any, ...]]
+
+    def of(self, row: tuple[Any, ...]) -> tuple[str, list[Any]]:
+        chosen = [(name, row[self.names.index(name)]) for name in self.primary]
         return " AND ".join(f'"{name}" = ?' for name, _ in chosen), [value for _, value in chosen]
 
-    found: list[tuple[str, Callable[[sqlite3.Connection], None]]] = []
-    for name in names:
-        old = middle[names.index(name)]
-        if changed(old) is None:
-            continue
+    def update(self, connection: sqlite3.Connection, name: str) -> None:
+        row = self.rows[len(self.rows) // 2]
+        clause, values = self.of(row)
+        value = changed(row[self.names.index(name)])
+        connection.execute(f'UPDATE OR REPLACE {self.table} SET "{name}" = ? WHERE {clause}', [value, *values])
 
-        def update(connection: sqlite3.Connection, name: str = name, old: object = old) -> None:
-            clause, values = where(middle)
-            connection.execute(f'UPDATE OR REPLACE {table} SET "{name}" = ? WHERE {clause}', [changed(old), *values])
+    def delete(self, connection: sqlite3.Connection, position: int) -> None:
+        clause, values = self.of(self.rows[position])
+        connection.execute(f"DELETE FROM {self.table} WHERE {clause}", values)
 
-        found.append((f"{table}.{name} changed", update))
-    for position in {0, len(rows) // 2, len(rows) - 1}:
-
-        def delete(connection: sqlite3.Connection, row: tuple[object, ...] = rows[position]) -> None:
-            clause, values = where(row)
-            connection.execute(f"DELETE FROM {table} WHERE {clause}", values)
-
-        found.append((f"{table} row {position} deleted", delete))
-
-    def insert(connection: sqlite3.Connection) -> None:
-        more = list(rows[-1])
-        at = names.index(primary[-1])
+    def insert(self, connection: sqlite3.Connection) -> None:
+        more = list(self.rows[-1])
+        at = self.names.index(self.primary[-1])
         more[at] = more[at] + 1 if isinstance(more[at], int) else f"{more[at]}x"
-        connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(more))})", more)
+        for unique in {"subject", "idempotency_key"}.intersection(self.names):
+            more[self.names.index(unique)] += "x"
+        connection.execute(f"INSERT INTO {self.table} VALUES ({', '.join('?' * len(more))})", more)
 
+
+def single_changes(path: Path, table: str) -> Iterator[tuple[str, Callable[[sqlite3.Connection], None]]]:
+    """Every column of a middle row changed, rows deleted at either end and between, and a row added."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        info = connection.execute(f"PRAGMA table_info({table})").fetchall()
+        rows = connection.execute(f"SELECT * FROM {table}").fetchall()
+    found = Rows(table, [row[1] for row in info], [row[1] for row in info if row[5]], rows)
+    if not rows:
+        return
+    middle = rows[len(rows) // 2]
+    for name, value in zip(found.names, middle, strict=True):
+        if value is not None:
+            yield f"{table}.{name} changed", partial(found.update, name=name)
+    for position in sorted({0, len(rows) // 2, len(rows) - 1}):
+        yield f"{table} row {position} deleted", partial(found.delete, position=position)
     if table != "segment":
-        found.append((f"{table} row added", insert))
-    return found
+        yield f"{table} row added", found.insert
 
 
 def missed(template: Path, scratch: Path, file: str, table: str) -> list[str]:
@@ -180,8 +187,8 @@ def test_every_table_of_the_history_is_as_at_the_last_stop(state: Path, table: s
         elif how == "doubled":
             connection.execute(f"INSERT INTO {table} SELECT * FROM {table} WHERE rowid = ?", row)
         else:
-            columns = connection.execute(f"SELECT column_name, data_type FROM (DESCRIBE {table})").fetchall()
-            name = next(n for n, kind in columns if kind in ("BIGINT", "INTEGER") and n not in ("version", "bytes"))
+            described = connection.execute(f"DESCRIBE {table}").fetchall()
+            name = next(n for n, kind, *_ in described if kind in ("BIGINT", "INTEGER") and n != "version")
             connection.execute(f'UPDATE {table} SET "{name}" = "{name}" + 1 WHERE rowid = ?', row)
     report = look(state)
     assert {file for file in files_at_fault(report) if file.startswith(("history", "day="))} != set()
@@ -190,9 +197,7 @@ def test_every_table_of_the_history_is_as_at_the_last_stop(state: Path, table: s
 def kept_files(state_dir: Path) -> list[str]:
     """Files that hold something and never change in place."""
     patterns = ("history/**/*.parquet", "checkpoints-*.jsonl", "origins/*", PUBLIC_NAME, SEALED_MONTH)
-    return sorted(
-        path.relative_to(state_dir).as_posix() for pattern in patterns for path in state_dir.glob(pattern)
-    )
+    return sorted(path.relative_to(state_dir).as_posix() for pattern in patterns for path in state_dir.glob(pattern))
 
 
 @pytest.mark.parametrize("how", ["first byte", "middle byte", "last byte", "cut", "longer", "deleted"])
@@ -214,9 +219,12 @@ def test_every_byte_of_what_never_changes_counts(template: Path, tmp_path: Path,
             case "longer":
                 content += b"\n{}\n"
         path.unlink() if how == "deleted" else path.write_bytes(content)
-        report = look(state_dir)
-        if report.whole or (how != "deleted" and name not in files_at_fault(report)):
-            silent.append(f"{name}: {[str(fault) for fault in report.faults][:2]}")
+        newest = last_checkpoint(template)
+        assert newest is not None
+        at_fault = files_at_fault(look(state_dir, newest.short))
+        chained = name.startswith("checkpoints-") and any(file.startswith("checkpoints") for file in at_fault)
+        if name not in at_fault and not chained:
+            silent.append(name)
     assert silent == []
 
 
@@ -243,7 +251,7 @@ def test_lines_of_checkpoints_are_chained(state: Path, how: str) -> None:
 
 
 def older_state(state: Path) -> list[Checkpoint]:
-    """Put the state back to what it was at an earlier checkpoint, as somebody with the key could; returns all of them."""
+    """Put the state back to what it was at an earlier checkpoint; returns all there were."""
     lines = [(path, line) for path, _, line, _ in read_lines(state)]
     checkpoints = [Checkpoint.parse(line) for _, line in lines]
     keep = next(i for i, c in enumerate(checkpoints) if c.body.journal.seq == checkpoints[-1].body.journal.seq) - 1

@@ -1,4 +1,4 @@
-"""A state directory with something in every table and file: two journal months, sealed days, quarantine, an audit log."""
+"""A state directory with something in every store: two journal months, sealed days, quarantine, an audit log."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ def make_state(state_dir: Path) -> None:
             put_register(connection, district.known.rows, NEXT_MONTH_MS)
             for act in ("claim", "dismiss"):
                 details = {"reason": "已现场核查"}
-                append(
-                    connection, at_ms=NEXT_MONTH_MS, actor="zhang", action=act, subject="lead:L1", details=details
-                )
+                append(connection, at_ms=NEXT_MONTH_MS, actor="zhang", action=act, subject="lead:L1", details=details)
         scan = Scan(lambda _: None)
         while scan.run(core):
             pass

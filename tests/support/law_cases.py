@@ -39,16 +39,18 @@ def judged(
     law = law or shipped_law()
     found = industry or next(limit.industry for limit in law.table(Limit).values() if limit.product == product)
     names = law.table(FactName)
-    case = Case(
-        industry=found,
-        product=product,
-        region=region,
-        plant=plant,
-        period_from=on,
-        period_to=until or on,
-        decision_date=decision,
-        measured=[{"metric": metric, "actual": Decimal(actual), "unit": unit, **(measured or {})}],
-        facts={name: fact_value(names[name], value) for name, value in facts.items()},
+    case = Case.model_validate(
+        {
+            "industry": found,
+            "product": product,
+            "region": region,
+            "plant": plant,
+            "period_from": on,
+            "period_to": until or on,
+            **({} if decision is None else {"decision_date": decision}),
+            "measured": [{"metric": metric, "actual": Decimal(actual), "unit": unit, **(measured or {})}],
+            "facts": {name: fact_value(names[name], value) for name, value in facts.items()},
+        }
     )
     (verdict,) = judge_limits(law, case)
     return verdict
@@ -120,12 +122,14 @@ def plain_case(limit: Limit, actual: Decimal, plant: str, law: Law) -> Case:
     for name in limit.corrections:
         facts.update(neutral(law.table(Correction)[name]))
     facts.update({one.fact: within(one) for one in limit.when})
-    return Case(
-        industry=limit.industry,
-        product=limit.product,
-        plant=plant,
-        period_from=first,
-        period_to=first,
-        measured=[{"metric": limit.metric, "actual": actual, "unit": limit.unit}],
-        facts=facts,
+    return Case.model_validate(
+        {
+            "industry": limit.industry,
+            "product": limit.product,
+            "plant": plant,
+            "period_from": first,
+            "period_to": first,
+            "measured": [{"metric": limit.metric, "actual": actual, "unit": limit.unit}],
+            "facts": facts,
+        }
     )

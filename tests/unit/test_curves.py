@@ -75,6 +75,9 @@ def test_an_answer_is_bounded_and_a_long_span_comes_in_pieces(
     pieces = list(in_pieces(lambda q: spans.read(q.start_ms, q.end_ms, meters=q.meters), asked()))
     assert sum(piece.num_rows for piece in pieces) == 96 * 5
     assert max(piece.num_rows for piece in pieces) <= 50
+    monkeypatch.setattr(span, "MAX_ROWS", 1)
+    at_ms = LOCAL_MS + QUARTER_MS
+    assert spans.read(at_ms - 60_000, at_ms, meters=None).num_rows == 2, "one stamp cannot be cut"
 
 
 def test_a_curve_shows_every_day_and_its_gap(history: History) -> None:

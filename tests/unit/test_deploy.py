@@ -143,7 +143,7 @@ def test_the_image_copies_what_exists_and_runs_a_command_without_privileges() ->
 
 def test_the_compose_project_mounts_what_exists_and_pins_what_it_pulls() -> None:
     project, folder = compose(), DEPLOY / "compose"
-    made = {"./secrets/broker", "./secrets/gridwarden", "./register"}
+    made = {"./secrets/broker", "./secrets/influxdb", "./secrets/gridwarden", "./register"}
     named = set(project["volumes"])
     for name, service in project["services"].items():
         image, _, tag = service["image"].rpartition(":")
@@ -178,6 +178,13 @@ def test_the_compose_daemon_reads_paths_that_are_mounted(tmp_path: Path) -> None
     config.write_text(text, encoding="utf-8")
     settings = load_settings(config)
     assert settings.mqtt.host in project["services"]
+    influx = settings.sinks.influx
+    assert influx is not None
+    assert influx.url.removeprefix("https://") == influx.allow[0]
+    assert influx.allow[0].split(":")[0] in project["services"]
+    started = project["services"]["influxdb"]["environment"]
+    assert started["DOCKER_INFLUXDB_INIT_ORG"] == influx.org
+    assert started["DOCKER_INFLUXDB_INIT_BUCKET"] == influx.bucket
     assert f"127.0.0.1:{settings.ops.port}:{settings.ops.port}" in project["services"]["gridwarden"]["ports"]
     assert f"{settings.mqtt.port}:{settings.mqtt.port}" in project["services"]["mosquitto"]["ports"]
 

@@ -300,3 +300,10 @@ def test_order_slices_and_earlier_verdicts_leave_the_same_final_leads(
     rng.shuffle(again)
     root = tmp_path_factory.mktemp("orders")
     assert final(template, root / "winding", winding + again) == final(template, root / "straight", straight)
+
+
+def test_meters_under_suspicion_are_known_with_their_last_suspect_night(desk: Desk) -> None:
+    commit(desk, 0, finding(0, "M0"), finding(0, "M1"))
+    commit(desk, 2, finding(2, "M0"), finding(2, "M2", status=Status.DECLARED))
+    assert desk.suspects_since(night(0).date) == {"M0": night(2).date, "M1": night(0).date}
+    assert desk.suspects_since(night(1).date) == {"M0": night(2).date}

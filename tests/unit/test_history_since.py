@@ -131,7 +131,7 @@ def test_a_thread_reads_everything_while_rows_are_added_and_sealed(history: Hist
         n = rng.randrange(0, 400)
         stamps = MARCH_MS + (seq * 3 + np.arange(n) % 3) * QUARTER_MS * 8
         names = [f"M{m:03d}" for m in range(n)]
-        kw = np.arange(n) + 1000.0 * seq
+        kw = np.arange(n, dtype=np.float64) + 1000.0 * seq
         channel = {"p_kw": kw} if seq < 60 else {"p_kw": kw, "q_kvar": kw}
         zeros = np.zeros(n, dtype=np.int32)
         rows = HistoryRows(

@@ -186,3 +186,35 @@ def test_scores_are_a_row_a_meter_and_detector_with_the_reasons_of_its_finding()
     assert table[0]["reasons"] == "[]"
     assert '"gap"' in table[1]["reasons"]
     assert score_table([], pa.array([], pa.string()), pa.array([], pa.string())).num_rows == 0
+
+
+def test_how_many_meters_are_judged_and_stored_at_once_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [*steady("calm", [0, 1]), *steady("shut", [0, 1], 210.0, channel="p_mean_kw"), *steady("melt", [0], 300.0)]
+    answers = []
+    for name, chunk, store, commit in (("whole", 500, 4000, 200), ("small", 2, 3, 1)):
+        monkeypatch.setattr("monitor.judge.CHUNK_METERS", chunk)
+        monkeypatch.setattr("monitor.judge.STORE_METERS", store)
+        monkeypatch.setattr("monitor.judge.COMMIT_FINDINGS", commit)
+        with District(tmp_path / name) as one:
+            one.feed(by_hour(rows, 12))
+            changed = [run(one.pipeline.judge, Job(FEED, night(offset))) for offset in (0, 1)]
+            answers.append((changed, one.scores().to_pylist(), one.leads()))
+    assert answers[0] == answers[1]
+    assert answers[0][2]
+
+
+def test_sealed_sites_are_judged_before_all_others(
+    district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.judge.CHUNK_METERS", 1)
+    monkeypatch.setattr("monitor.judge.STORE_METERS", 1)
+    district.feed(by_hour([*steady("calm", [0]), *steady("shut", [0], 210.0, channel="p_mean_kw")], 12))
+    judge = district.pipeline.judge
+    slices = judge.run(Job(FEED, NIGHT))
+    while not district.kinds():
+        next(slices)
+    assert district.kinds() == {("sealed_site", "shut")}
+    assert judge.n_judged == 1
+    list(slices)

@@ -27,12 +27,12 @@ def test_items_are_converted_and_added_with_a_line_each() -> None:
         item("blast-furnace-gas", "1000", "m3", recovered=True),
     ]
     found = to_standard_coal(shipped_law(), items, {}, on=ON)
-    assert found.total_kgce == Decimal("7143.0") + Decimal("2458") - Decimal("128.6")
+    assert found.total_kgce == Decimal("7143.0") + Decimal(2458) - Decimal("128.6")
     assert [step.formula for step in found.steps] == [
-        "10 t × 714.3 = 7143",
-        "2 万kWh × 1229 = 2458",
-        "1000 m3 × 0.1286 = 128.6",
-        "7143 + 2458 - 128.6 = 9472.4",
+        "10 t × 714.30 = 7143.00",
+        "2 万kWh × 1229.00 = 2458.00",
+        "1000 m3 × 0.1286 = 128.60",
+        "7143.00 + 2458.00 - 128.60 = 9472.40",
     ]
     assert {step.citation.confidence for step in found.steps if step.citation} == {"V"}
 
@@ -55,12 +55,14 @@ def test_a_factor_with_a_range_only_asks_for_the_measured_value() -> None:
 
 
 def test_an_unverified_factor_is_told() -> None:
-    assert to_standard_coal(shipped_law(), [item("converter-gas", "1", "m3")], {}, on=ON).unverified == ("converter-gas",)
+    assert to_standard_coal(shipped_law(), [item("converter-gas", "1", "m3")], {}, on=ON).unverified == (
+        "converter-gas",
+    )
 
 
 def test_the_reductant_of_phosphorus_counts_by_its_fixed_carbon() -> None:
     one = item("carbon-reductant-yellow-phosphorus", "2", "t")
-    facts = {"fixed_carbon_fraction": Decimal("0.8")}
+    facts: dict[str, Any] = {"fixed_carbon_fraction": Decimal("0.8")}
     assert to_standard_coal(shipped_law(), [one], facts, on=ON).total_kgce == Decimal("1850.24")
     assert to_standard_coal(shipped_law(), [one], {}, on=ON).missing[0].key == "fixed_carbon_fraction"
 

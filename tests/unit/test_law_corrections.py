@@ -124,8 +124,18 @@ CASES: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "gb21340-2019-c": ("flat-glass.comprehensive-energy.gt-800", {"glass_iron_factor": "1.05"}, "level2", "10.5000"),
     "gb21340-2019-d": ("flat-glass.comprehensive-energy.gt-800", {"abnormal_production": True}, "level3", "13.200"),
     "gb21252-2023-thickness": ("tile-abs-gt-10", {"tile_thickness_factor": "1.15"}, "level3", "5.1750"),
-    "gb21258-2024-cooling": ("coal-power-supply.power-supply-coal-rate.usc-1000", {"cooling_allowance_gce_per_kwh": 12}, "level1", "280"),
-    "gb21258-2024-influence": ("coal-power-heat.heat-supply-coal-rate.usc", {"influence_factor": "1.02"}, "level2", "41.310"),
+    "gb21258-2024-cooling": (
+        "coal-power-supply.power-supply-coal-rate.usc-1000",
+        {"cooling_allowance_gce_per_kwh": 12},
+        "level1",
+        "280",
+    ),
+    "gb21258-2024-influence": (
+        "coal-power-heat.heat-supply-coal-rate.usc",
+        {"influence_factor": "1.02"},
+        "level2",
+        "41.310",
+    ),
     "gb31825-2024-process": ("paper_tissue", {"process_allowance_kgce_per_t": 320}, "level3", "840"),
     "gb29140-2024-sun-dried-salt": ("soda-dual-heavy", {"feed_salt": "sun_dried"}, "level1", "218.30"),
 }
@@ -213,7 +223,7 @@ def test_stainless_comes_before_hot_metal_and_the_grade_after_it() -> None:
         hot_metal_ratio_pct=10,
         steel_grade="quality_carbon_structural",
     )
-    assert verdict.corrected_limit == Decimal("72") * Decimal("1.10") - 8 + 8
+    assert verdict.corrected_limit == Decimal(72) * Decimal("1.10") - 8 + 8
     order = [step.label_en for step in verdict.steps if step.level == "level3"][1:]
     assert [word.split()[0] for word in order] == ["all", "reduction", "addition"]
 
@@ -223,21 +233,26 @@ def test_stainless_comes_before_hot_metal_and_the_grade_after_it() -> None:
     [("14.99", "0"), ("15", "2.50"), ("25", "2.50"), ("25.01", "5.50")],
 )
 def test_the_bands_of_the_oven_age_have_their_edges_where_the_standard_puts_them(age: str, added: str) -> None:
-    facts = {"charge_volatile_pct": 23, "charge_moisture_pct": 10, "quenching": "dry", "mixed_gas_time_share": 0}
+    facts: dict[str, Any] = {
+        "charge_volatile_pct": 23,
+        "charge_moisture_pct": 10,
+        "quenching": "dry",
+        "mixed_gas_time_share": 0,
+    }
     verdict = judged("coke_top_charging", "1", "kgce/t", oven_age_a=age, **facts)
     assert verdict.corrected_limit == Decimal(135) + Decimal(added)
     assert verdict.levels[1].corrected == 110
 
 
 def test_outside_the_volatile_table_nothing_is_judged() -> None:
-    facts = {"charge_moisture_pct": 10, "quenching": "dry", "mixed_gas_time_share": 0, "oven_age_a": 3}
+    facts: dict[str, Any] = {"charge_moisture_pct": 10, "quenching": "dry", "mixed_gas_time_share": 0, "oven_age_a": 3}
     verdict = judged("coke_top_charging", "1", "kgce/t", charge_volatile_pct="28.01", **facts)
     assert verdict.status == "undetermined"
     assert "charge_volatile_pct" in verdict.reason_en
 
 
 def test_a_grade_correction_holds_only_for_its_chromium_to_iron_ratio() -> None:
-    facts = {"metric": "smelting_electricity", "ore_grade_pct": 45}
+    facts: dict[str, Any] = {"metric": "smelting_electricity", "ore_grade_pct": 45}
     assert judged("hc_ferrochrome", "3000", "kWh/t", cr_fe_ratio="2.19", **facts).status == "undetermined"
     missing = judged("hc_ferrochrome", "3000", "kWh/t", **facts)
     assert (missing.status, [one.key for one in missing.missing]) == ("needs_data", ["cr_fe_ratio"])
@@ -269,7 +284,7 @@ def test_a_verdict_against_the_plant_is_withheld_while_an_altitude_could_turn_it
 
 
 def test_a_verdict_that_hangs_on_a_doubtful_reading_needs_review() -> None:
-    facts = {
+    facts: dict[str, Any] = {
         "design_capacity_t_per_d": 900,
         "glass_thickness_factor": 1,
         "glass_iron_factor": 1,
@@ -279,3 +294,18 @@ def test_a_verdict_that_hangs_on_a_doubtful_reading_needs_review() -> None:
     assert judged("flat_glass", "12.5", "kgce/重量箱", **facts).status == "needs_review"
     assert judged("flat_glass", "13.3", "kgce/重量箱", **facts).status == "exceeds"
     assert judged("flat_glass", "12.0", "kgce/重量箱", **facts).status == "meets"
+
+
+def test_a_lower_level_is_left_open_where_an_input_not_given_could_let_it_be_met() -> None:
+    verdict = judged("blast_furnace", "385", "kgce/t")
+    assert (verdict.status, verdict.level) == ("meets", 3)
+    assert [one.result for one in verdict.levels] == ["exceeds", "open", "meets"]
+    known = judged("blast_furnace", "385", "kgce/t", feed_grade_pct=62)
+    assert [one.result for one in known.levels] == ["exceeds", "exceeds", "meets"]
+
+
+def test_an_unverified_limit_is_told_as_such_before_its_corrections_are_asked_for() -> None:
+    verdict = judged("clinker", "100", "kgce/t", metric="comparable_clinker_coal", on="2015-01-01")
+    assert (verdict.status, verdict.preview) == ("undetermined", None)
+    given = judged("clinker", "100", "kgce/t", metric="comparable_clinker_coal", on="2015-01-01", comparable_basis=True)
+    assert (given.status, given.preview) == ("undetermined", "meets")

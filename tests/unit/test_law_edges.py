@@ -47,7 +47,7 @@ def _holds_at_the_edge(limit: Limit, step: Decimal) -> None:
 
 
 def _offset(limit: Limit) -> Decimal:
-    """What the correction of the actual figure takes off with the plain facts; only phosphorus has no neutral charge."""
+    """What the correction of the actual figure takes off with the plain facts: phosphorus has no neutral charge."""
     if limit.industry != PHOSPHORUS:
         return Decimal(0)
     law = shipped_law()

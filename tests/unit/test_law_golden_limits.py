@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_b1_cement_with_80_percent_clinker_meets_level_3_not_2() -> None:
 
 
 def test_b2_clinker_at_2000_m_meets_level_3_by_the_factor_k() -> None:
-    facts = {"altitude_m": 2000, "pressure_pa": 79500}
+    facts: dict[str, Any] = {"altitude_m": 2000, "pressure_pa": 79500}
     verdict = judged("clinker", "61.80", "kWh/t", metric="comprehensive_electricity", on="2024-05-01", **facts)
     assert round(corrected(verdict, 3) or 0, 3) == Decimal("61.820")
     assert corrected(verdict, 2) == 57
@@ -69,7 +70,7 @@ def test_b6_arc_furnace_of_60_t_has_no_level_2() -> None:
 
 @pytest.mark.parametrize(("plant", "status", "level"), [("existing", "meets", 1), ("new", "exceeds", 1)])
 def test_levels_that_do_not_rise_in_order_are_each_judged(plant: str, status: str, level: int) -> None:
-    facts = {"steam_class": "超临界", "unit_capacity_class_mw": 600, "influence_factor": 1}
+    facts: dict[str, Any] = {"steam_class": "超临界", "unit_capacity_class_mw": 600, "influence_factor": 1}
     verdict = judged("coal_power_supply", "285.5", "gce/kWh", plant=plant, **facts)
     assert [one.result for one in verdict.levels] == ["meets", "exceeds", "meets"]
     assert (verdict.status, verdict.level) == (status, level)
@@ -120,12 +121,12 @@ def test_a_figure_within_its_uncertainty_of_the_limit_needs_review(actual: str, 
 
 def test_uncertainty_follows_from_meter_class_and_coverage() -> None:
     verdict = judged("caustic_solid", "600", "kgce/t", measured={"meter_class": "0.5S", "coverage": Decimal("0.98")})
-    assert verdict.uncertainty == Decimal("15")
+    assert verdict.uncertainty == Decimal(15)
 
 
 def test_the_unit_is_converted_with_a_line_and_never_guessed() -> None:
     verdict = judged("tin", "2.2", "tce/t")
-    assert (verdict.actual, verdict.status) == (Decimal("2200"), "meets")
+    assert (verdict.actual, verdict.status) == (Decimal(2200), "meets")
     assert verdict.steps[0].formula == "2.2 tce/t × 1000 = 2200.0"
     wrong = judged("tin", "2.2", "kWh/t")
     assert (wrong.status, [one.key for one in wrong.missing]) == ("needs_data", ["unit"])

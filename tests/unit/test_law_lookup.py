@@ -24,7 +24,8 @@ from tests.unit.test_law_pack_faults import GOOD
 def test_the_version_in_force_in_the_period_counts(on: str, standard: str, limit: int) -> None:
     verdict = judged("blast_furnace", "400", "kgce/t", on=on, feed_grade_pct=62)
     assert verdict.standard is not None
-    assert (verdict.standard.id, verdict.limit) == (standard, limit)
+    assert verdict.standard.id == standard
+    assert verdict.limit == limit
 
 
 def test_a_later_day_of_decision_changes_the_note_and_not_the_version() -> None:
@@ -62,8 +63,15 @@ def test_a_version_whose_end_is_unknown_claims_nothing_after_its_successor_can_b
     standards = shipped_law().table(Standard)
     assert span_of(standards["GB 21341-2008"], standards).last == date(2016, 12, 31)
     assert span_of(standards["GB 21341-2017"], standards).sure is False
-    old = judged("hc_ferrochrome", "3600", "kWh/t", metric="smelting_electricity", on="2016-12-31", ore_grade_pct=40,
-                 cr_fe_ratio=3)
+    old = judged(
+        "hc_ferrochrome",
+        "3600",
+        "kWh/t",
+        metric="smelting_electricity",
+        on="2016-12-31",
+        ore_grade_pct=40,
+        cr_fe_ratio=3,
+    )
     assert old.result == "exceeds level 3"
 
 

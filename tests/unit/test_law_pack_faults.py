@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.resources
+import shutil
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from models.law.factor_rows import Factor
 from models.law.faults import LawFault, LawFaults
 from models.law.library import assemble, load_law, shipped_law
 from models.law.limit_rows import Limit, Standard
@@ -79,13 +83,21 @@ if_missing = "ask"
 source = "notice"
 confidence = "V"
 """
-    return GOOD.replace('over_national = "stricter"', 'over_national = "stricter"\ncorrections = ["db45-1-c"]') + head + body
+    return (
+        GOOD.replace('over_national = "stricter"', 'over_national = "stricter"\ncorrections = ["db45-1-c"]')
+        + head
+        + body
+    )
 
 
 WRONG = {
     "no_source": (GOOD.replace('source = "notice of the bureau, table 1"\n', ""), "[[limit]]", "without a source"),
     "empty_source": (GOOD.replace('"notice of the bureau, table 1"', '" "'), 'source = " "', "empty"),
-    "unknown_confidence": (GOOD.replace('confidence = "V"', 'confidence = "W"', 1), 'confidence = "W"', "unknown value 'W'"),
+    "unknown_confidence": (
+        GOOD.replace('confidence = "V"', 'confidence = "W"', 1),
+        'confidence = "W"',
+        "unknown value 'W'",
+    ),
     "unknown_unit": (GOOD.replace("kgce/t", "kgce/ton"), "kgce/ton", "unknown unit 'kgce/ton'"),
     "unknown_key": (GOOD.replace("level3 =", "levle3 ="), "levle3", "unknown key"),
     "unknown_table": (GOOD + "\n[[limits]]\nid = 1\n", "[[limits]]", "unknown table"),
@@ -112,10 +124,18 @@ WRONG = {
         "there is no standard",
     ),
     "unknown_industry": (GOOD.replace('"paper"', '"papre"'), '"papre"', "there is no industry"),
-    "unknown_metric": (GOOD.replace('"comprehensive_energy"', '"comprehensive"'), 'metric = "compr', "there is no metric"),
+    "unknown_metric": (
+        GOOD.replace('"comprehensive_energy"', '"comprehensive"'),
+        'metric = "compr',
+        "there is no metric",
+    ),
     "unknown_region": (GOOD.replace("CN-GX", "CN-XX"), "CN-XX", "there is no region"),
     "not_a_region_code": (GOOD.replace("CN-GX", "Guangxi"), "Guangxi", "is not a region code"),
-    "unknown_correction": (GOOD.replace("scheme =", 'corrections = ["x"]\nscheme ='), 'corrections = ["x"]', "no corrections"),
+    "unknown_correction": (
+        GOOD.replace("scheme =", 'corrections = ["x"]\nscheme ='),
+        'corrections = ["x"]',
+        "no corrections",
+    ),
     "a_foreign_correction": (
         GOOD.replace("scheme =", 'corrections = ["gb16780-2021-altitude"]\nscheme ='),
         "corrections =",
@@ -127,14 +147,21 @@ WRONG = {
         "missing_levels",
         "without any level",
     ),
-    "local_limit_without_its_standing": (GOOD.replace('over_national = "stricter"\n', ""), "[[limit]]", "a local limit says"),
+    "local_limit_without_its_standing": (
+        GOOD.replace('over_national = "stricter"\n', ""),
+        "[[limit]]",
+        "a local limit says",
+    ),
     "two_limits_for_one_case": (
         GOOD + LIMIT.replace("db45-1.pulp", "db45-1.again"),
         'id = "db45-1.again"',
         "overlaps 'db45-1.pulp'",
     ),
     "two_versions_at_once": (
-        GOOD + STANDARD.replace("DB45/T 1-2024", "DB45/T 1-2026").replace("2024-01-01", "2026-01-01").replace("true", "false"),
+        GOOD
+        + STANDARD.replace("DB45/T 1-2024", "DB45/T 1-2026")
+        .replace("2024-01-01", "2026-01-01")
+        .replace("true", "false"),
         "[[standard]]",
         "are both in force on 2026-01-01",
     ),
@@ -149,9 +176,15 @@ WRONG = {
         "when =",
         "can never hold",
     ),
-    "empty_range": (GOOD.replace("scheme =", 'when = [{ fact = "altitude_m", gt = 5, lt = 5 }]\nscheme ='), "when =", "no number"),
+    "empty_range": (
+        GOOD.replace("scheme =", 'when = [{ fact = "altitude_m", gt = 5, lt = 5 }]\nscheme ='),
+        "when =",
+        "no number",
+    ),
     "bands_with_a_hole": (
-        with_correction('op = "bands"\ninput = "oven_age_a"\nbands = [\n  { lt = 5, add = 1 },\n  { gt = 5, add = 2 },\n]\n'),
+        with_correction(
+            'op = "bands"\ninput = "oven_age_a"\nbands = [\n  { lt = 5, add = 1 },\n  { gt = 5, add = 2 },\n]\n'
+        ),
         "bands =",
         "leaves a hole at exactly 5",
     ),
@@ -185,7 +218,11 @@ WRONG = {
         'id = "db45-1-c"',
         "no limit names it",
     ),
-    "replaces_nothing": (GOOD.replace('id = "db45-1.pulp"', 'id = "db45-1.pulp"\nreplaces = "gone"'), "replaces", "no earlier pack"),
+    "replaces_nothing": (
+        GOOD.replace('id = "db45-1.pulp"', 'id = "db45-1.pulp"\nreplaces = "gone"'),
+        "replaces",
+        "no earlier pack",
+    ),
     "broken_toml": (GOOD.replace("level1 = 200", "level1 = = 200"), "level1 = =", "not TOML"),
     "the_same_key_twice": (GOOD.replace("level1 = 200", "level1 = 200\nlevel1 = 201"), "level1 = 201", "not TOML"),
 }
@@ -209,7 +246,9 @@ def test_the_nearest_known_word_is_offered(tmp_path: Path) -> None:
 
 
 def test_all_faults_are_told_at_once_in_the_order_of_their_lines(tmp_path: Path) -> None:
-    text = GOOD.replace("kgce/t", "kgce/ton").replace('confidence = "V"', 'confidence = "?"').replace("2024-01-01", "2024")
+    text = (
+        GOOD.replace("kgce/t", "kgce/ton").replace('confidence = "V"', 'confidence = "?"').replace("2024-01-01", "2024")
+    )
     faults = faults_of(tmp_path, text)
     assert [fault.key for fault in faults] == [
         "standard[0].effective_from",
@@ -230,6 +269,68 @@ def test_a_row_is_replaced_only_when_it_says_so(tmp_path: Path) -> None:
     said = text.replace(f'id = "{row.id}"', f'id = "{row.id}"\nreplaces = "{row.id}"')
     (tmp_path / "local.toml").write_text(said, "utf-8")
     assert load_law(tmp_path).table(Limit)[row.id].level3 == 260
+
+
+def shipped_copy(folder: Path) -> Path:
+    source = Path(str(importlib.resources.files("models.law").joinpath("packs")))
+    return Path(shutil.copytree(source, folder / "packs"))
+
+
+def edit(folder: Path, file: str, before: str, after: str) -> int:
+    """Change the first place of a text in a pack and return its line."""
+    path = folder / file
+    text = path.read_text("utf-8")
+    assert before in text, (file, before)
+    path.write_text(text.replace(before, after, 1), "utf-8")
+    return text[: text.index(before)].count("\n") + 1
+
+
+def test_a_full_copy_is_as_good_as_the_shipped_set(tmp_path: Path) -> None:
+    law = load_law(shipped_copy(tmp_path), alone=True)
+    assert law.digest == shipped_law().digest
+    with pytest.raises(LawFaults, match="--alone"):
+        load_law(tmp_path / "packs")
+
+
+def test_a_copy_edited_to_be_wrong_in_twelve_ways_has_twelve_faults(tmp_path: Path) -> None:
+    packs = shipped_copy(tmp_path)
+    edits = [
+        ("limits-paper.toml", 'confidence = "V"', 'confidence = "X"'),
+        ("limits-paper.toml", 'unit = "kgce/Adt"', 'unit = "kgce/adt"'),
+        ("limits-chemicals.toml", "level3 = 350", 'level3 = "350"'),
+        ("limits-chemicals.toml", 'product_zh = "固碱（≥98.0%）"', 'prodct_zh = "固碱（≥98.0%）"'),
+        ("limits-iron-steel.toml", 'metric = "unit_energy"', 'metric = "unit_enery"'),
+        ("limits-nonferrous.toml", 'standard = "GB 21346-2022"', 'standard = "GB 21346-2023"'),
+        ("limits-building-materials.toml", "ge = 2000, lt = 4000", "ge = 2000, le = 4000"),
+        ("standards.toml", "effective_to = 2026-06-30", "effective_to = 2026-07-01"),
+        ("standards.toml", "effective_from = 2026-05-01", 'effective_from = "2026-13-01"'),
+        ("conversions.toml", "kgce_min = 0.2857", "kgce_min = 0.5"),
+        ("corrections.toml", "{ gt = 25, add = 5.50 }", "{ gt = 26, add = 5.50 }"),
+        ("equipment.toml", 'id = "IF-2"', 'id = "IF-1"'),
+    ]
+    lines = [(file, edit(packs, file, before, after)) for file, before, after in edits]
+    with pytest.raises(LawFaults) as raised:
+        load_law(packs, alone=True)
+    told = {(Path(fault.file).name, fault.line) for fault in raised.value.faults}
+    for (file, line), (_, _, after) in zip(lines, edits, strict=True):
+        near = {found for name, found in told if name == file}
+        assert any(abs(found - line) <= 12 for found in near), (file, line, after, sorted(near))
+    assert len(raised.value.faults) >= len(edits)
+
+
+def test_a_refused_row_is_no_second_fault_where_it_is_named(tmp_path: Path) -> None:
+    packs = shipped_copy(tmp_path)
+    edit(packs, "corrections.toml", "base = 75", 'base = "75"')
+    with pytest.raises(LawFaults) as raised:
+        load_law(packs, alone=True)
+    assert [fault.key for fault in raised.value.faults] == ["correction[0].base"]
+
+
+def test_a_whole_pack_is_replaced_only_when_it_says_so(tmp_path: Path) -> None:
+    text = (shipped_copy(tmp_path / "from") / "conversions.toml").read_text("utf-8").replace("0.7143", "0.7144", 1)
+    said = text.replace('id = "conversions"', 'id = "conversions-2027"\nreplaces = "conversions"', 1)
+    (tmp_path / "conversions.toml").write_text(said, "utf-8")
+    assert load_law(tmp_path).table(Factor)["raw-coal"].kgce == Decimal("0.7144")
 
 
 def test_the_digest_is_of_what_is_said_not_of_how_it_is_written() -> None:

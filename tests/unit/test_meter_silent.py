@@ -57,3 +57,15 @@ def test_contradicting_values_are_a_sign_of_life() -> None:
     flags = window.flags.copy()
     flags[0, 3] = SlotFlag.CONFLICT | SlotFlag.HAS_DATA
     assert answer([0.0, 0.0], window=replace(window, flags=flags)) == (Status.CLEAR, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("coverages", "status"),
+    [
+        pytest.param([1.0, 0.0], Status.UNDETERMINED, id="two_days"),
+        pytest.param([1.0, 0.0, 0.0], Status.SUSPECT, id="three_days"),
+    ],
+)
+def test_a_meter_read_daily_may_miss_more(coverages: list[float], status: Status) -> None:
+    window = window_of({"e_imp_kwh": np.full((1, 2), NAN)}, interval_s=86_400)
+    assert answer(coverages, window=window)[0] is status

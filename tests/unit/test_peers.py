@@ -15,8 +15,8 @@ HERE = Path(__file__).resolve().parents[2]
 
 def shapes(n: int) -> NDArray[np.float64]:
     rng = np.random.default_rng(3)
-    usual = rng.normal(0.0, 0.02, (n, 4)) + (0.1, 0.4, 0.2, 0.1)
-    usual[0] = (0.6, 0.9, 1.0, 0.1)
+    usual = rng.normal(0.0, 0.02, (n, 4)) + np.array([0.1, 0.4, 0.2, 0.1])
+    usual[0] = [0.6, 0.9, 1.0, 0.1]
     return np.asarray(usual)
 
 

@@ -27,7 +27,7 @@ def call(*arguments: object) -> Result:
 def test_a_template_is_written_imported_and_shown(tmp_path: Path) -> None:
     written = call("register", "template", tmp_path / "t", "--json")
     assert written.exit_code == 0
-    assert len(json.loads(written.stdout)["written"]) == 9
+    assert len(json.loads(written.stdout)["written"]) == 11
     imported = call("register", "import", tmp_path / "t", "--state", tmp_path / "state")
     assert imported.exit_code == 0
     assert "登记簿为空" in imported.stdout

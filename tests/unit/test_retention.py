@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from models.domain.clock import SystemClock
+from monitor.audit.state_check import check_state
 from monitor.backup.hold import backup_begin, backup_end
 from monitor.backup.restore import restore_backup
 from monitor.config.faults import ConfigFaults
@@ -296,3 +297,13 @@ def test_a_backup_stands_when_old_journal_months_are_gone(tmp_path: Path) -> Non
     with District(tmp_path / "again") as again:
         assert again.stored() == stored
         assert len(removed(again).segments) == 5
+
+
+def test_verification_of_the_state_accepts_what_was_removed_and_nothing_else(district: District) -> None:
+    keep(district)
+    state_dir = district.state_dir
+    district.end()
+    report = check_state(state_dir, ask=None, key=None, kept=[])
+    assert report.whole, report.faults
+    next((state_dir / "history").rglob("*.parquet")).unlink()
+    assert not check_state(state_dir, ask=None, key=None, kept=[]).whole

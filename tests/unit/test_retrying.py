@@ -138,6 +138,17 @@ def test_stamps_are_judged_by_the_first_receipt(tmp_path: Path) -> None:
         assert outcomes(district, 1) == {1: "refused"}
 
 
+def test_stamps_are_judged_by_the_clock_of_now_where_ours_was_wrong(tmp_path: Path) -> None:
+    with District(tmp_path) as district:
+        ahead = message(Reading("calm", slot_ms(0, 8), {"p_kw": 40.0}), received_ms=slot_ms(0, 1))
+        district.feed([[ahead]])
+        district.clock.set_wall_ms(slot_ms(1, 1))
+        arguments = {"entries": [1], "by": "operator", "received_now": True}
+        (row,) = quarantine_retry(district.core, arguments)["results"]
+        assert row["outcome"] == "accepted"
+        assert len(of(district, "calm")) == 1
+
+
 def test_a_message_that_was_cut_cannot_be_retried_and_says_so(tmp_path: Path) -> None:
     with District(tmp_path) as district:
         raw = message(Reading("calm", slot_ms(0, 1), {"p_kw": 40.0}))

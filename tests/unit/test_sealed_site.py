@@ -117,3 +117,43 @@ def test_work_is_read_from_the_register_not_from_one_instant() -> None:
     kwh = 100.0 + np.concatenate([[0.0], np.cumsum(np.full(SLOTS, 0.25))])
     kwh[60:] += np.minimum(np.arange(SLOTS - 59), 8) * 60.0
     assert judge(kwh, register(), channel="e_imp_kwh")[0][0] is Status.SUSPECT
+
+
+def judged_days(kwh: list[float], known: Register, interval_s: int = 86_400) -> list[Status]:
+    """Verdicts from a register read once an interval; the first of `kwh` belongs to the night of `START`."""
+    read = np.concatenate([[1000.0], 1000.0 + np.cumsum(kwh)])
+    windows = series_windows({"m": {"e_imp_kwh": read}}, interval_s, START)
+    return [SealedSite().evaluate(window, context).status[0] for window, context in judged_nights(windows, known)]
+
+
+@pytest.mark.parametrize("contract_kva", [None, 800.0, 2500.0])
+def test_some_hours_of_work_are_seen_in_the_energy_of_a_day(contract_kva: float | None) -> None:
+    days = judged_days([60.0, 70.0, 55.0, 65.0, 60.0 + 4 * 300.0, 60.0], register(contract_kva=contract_kva))
+    assert days == [Status.CLEAR] * 4 + [Status.SUSPECT, Status.CLEAR]
+
+
+@pytest.mark.parametrize(
+    ("kwh", "contract_kva"),
+    [
+        pytest.param([350.0, 400.0, 360.0, 380.0, 500.0, 610.0], 2500.0, id="lights_and_guards_of_a_large_plant"),
+        pytest.param([0.0] * 6, 800.0, id="a_register_that_stands"),
+        pytest.param([50.0, 60.0, 50.0, 55.0, 110.0, 50.0], None, id="standby_of_an_unknown_contract"),
+    ],
+)
+def test_days_within_standby_are_clear(kwh: list[float], contract_kva: float | None) -> None:
+    assert set(judged_days(kwh, register(contract_kva=contract_kva))) == {Status.CLEAR}
+
+
+def test_a_moderate_day_is_in_doubt_until_the_standby_of_the_days_before_is_known() -> None:
+    known = register(contract_kva=2500.0)
+    assert judged_days([1000.0] * 5, known) == [Status.UNDETERMINED] * 3 + [Status.CLEAR] * 2
+    assert judged_days([4000.0] * 9, known) == [Status.SUSPECT] * 9
+
+
+def test_one_hour_of_work_is_enough_from_registers_and_not_from_an_instant() -> None:
+    hours = np.full(24, 2.0)
+    hours[14] = 45.0
+    assert judged_days(hours.tolist(), register(), 3600) == [Status.SUSPECT]
+    (window,) = series_windows({"m": {"p_kw": hours}}, 3600, START)
+    ((_, context),) = judged_nights([window], register())
+    assert SealedSite().evaluate(window, context).status[0] is Status.CLEAR

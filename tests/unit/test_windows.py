@@ -175,3 +175,29 @@ def test_a_duplicate_behind_a_jump_too_wide_is_left_to_history_within_one_batch_
     ring = Ring(900, 120)
     fill(ring, [first])
     assert Outcome.STORED not in fill(ring, [jump, first])[1:]
+
+
+@pytest.mark.parametrize("expected_rows", [0, 400])
+def test_meters_that_come_later_change_nothing_of_the_ones_before_and_begin_empty(expected_rows: int) -> None:
+    ring = Ring(900, 120, expected_rows=expected_rows)
+    rows = [(key, NIGHT.start_ms + STEP_MS * (1 + key % 90), 0, float(key), 10.0 * key) for key in range(700)]
+    for first in (0, 3, 200, 450):
+        last = {0: 3, 3: 200, 200: 450, 450: 700}[first]
+        assert set(fill(ring, rows[first:last])) == {Outcome.STORED}
+    keys = np.arange(700, dtype=np.int32)
+    window = ring.window(NIGHT, keys, [str(key) for key in keys.tolist()])
+    for key in keys.tolist():
+        (slot,) = np.flatnonzero(np.isfinite(window.instants["p_kw"][key]))
+        assert (slot, window.instants["p_kw"][key, slot]) == (key % 90, key)
+        (edge,) = np.flatnonzero(np.isfinite(window.registers["e_imp_kwh"][key]))
+        assert (edge, window.registers["e_imp_kwh"][key, edge]) == (key % 90 + 1, 10.0 * key)
+    assert ring.nbytes == 700 * 120 * (1 + 4 + 4)
+
+
+@settings(deadline=None)
+@given(readings)
+def test_a_night_has_data_where_a_slot_of_it_was_reported(rows: list[Reading]) -> None:
+    ring = Ring(900, 120)
+    fill(ring, rows)
+    flags = seen(ring).flags & np.uint8(SlotFlag.HAS_DATA)
+    assert ring.has_data(NIGHT, np.arange(3, dtype=np.int32)).tolist() == (flags != 0).any(axis=1).tolist()
