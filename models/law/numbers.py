@@ -15,7 +15,8 @@ def shown(number: Decimal) -> str:
     """A number for a line of arithmetic: no exponent, at most six decimals, no zeros at the end beyond the second."""
     if not number:
         return "0"
-    text = format(number.quantize(_SHOWN, context=PRECISION) if _decimals(number) > 6 else number, "f")
+    cut = _decimals(number) > 6 and number.adjusted() < PRECISION.prec - 6
+    text = format(number.quantize(_SHOWN, context=PRECISION) if cut else number, "f")
     while _decimals_of(text) > 2 and text.endswith("0"):
         text = text[:-1]
     return text

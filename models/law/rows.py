@@ -19,6 +19,9 @@ Confidence = Literal["V", "M", "S"]
 SourceGrade = Literal["A", "B", "C", "D"]
 """A: the official text. B: a reviewed transcription. C: another page or reprint. D: memory."""
 
+_LEAST_POWER: Final = -15
+_GREATEST_POWER: Final = 18
+
 REGION_FORM: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]+)*")
 
 
@@ -40,6 +43,8 @@ def _exact(value: Any) -> Any:
     number = Decimal(value)
     if not number.is_finite():
         raise ValueError("not a finite number. Leave the key out where the value is unknown")
+    if number and not (_LEAST_POWER <= number.adjusted() <= _GREATEST_POWER and len(number.as_tuple().digits) <= 30):
+        raise ValueError("no figure of this kind is so large, so small or so long. Check its digits")
     return number
 
 

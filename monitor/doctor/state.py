@@ -67,14 +67,14 @@ def check_backup(settings: Settings, state_dir: Path, now_ms: int) -> Finding:
     last = last_backup(state_dir)
     how = "Run: gridwarden backup --out DIR (another disk), and set backup.directory for one every night."
     if last is None:
-        return warning("backup.age", "no backup was ever made of this state directory", how)
+        return warning("copy.age", "no backup was ever made of this state directory", how)
     made_ms, path = last
     hours = (now_ms - made_ms) / HOUR_MS
     if hours > settings.backup.max_age_hours:
-        return warning("backup.age", f"the last backup is {hours:,.0f} hours old: {path}", how)
+        return warning("copy.age", f"the last backup is {hours:,.0f} hours old: {path}", how)
     if not Path(path).is_dir():
-        return warning("backup.age", f"the last backup is not where it was made: {path}", how)
-    return ok("backup.age", f"the last backup is {max(0.0, hours):,.1f} hours old: {path}")
+        return warning("copy.age", f"the last backup is not where it was made: {path}", how)
+    return ok("copy.age", f"the last backup is {max(0.0, hours):,.1f} hours old: {path}")
 
 
 def check_checkpoint(settings: Settings, state_dir: Path, now_ms: int, *, running: bool) -> Finding:

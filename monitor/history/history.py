@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import duckdb
 import numpy as np
@@ -32,6 +33,7 @@ from monitor.history.nights import (
     write_scores,
 )
 from monitor.history.query import both_stores, in_order, named, stored_values
+from monitor.history.register_days import RegisterReader
 from monitor.history.schema import (
     KEY_COLUMNS,
     add_channels,
@@ -124,6 +126,11 @@ class History:
         """Answers for other threads about spans of time."""
         with duckdb_errors(self._path):
             return SpanReader(self._state_dir, self._connection.cursor())
+
+    def registers(self, zone: ZoneInfo) -> RegisterReader:
+        """What energy registers showed day by day, for accounts; with a cursor of its own."""
+        with duckdb_errors(self._path):
+            return RegisterReader(self._state_dir, self._connection.cursor(), zone)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

@@ -138,6 +138,7 @@ def _restart_rows(one: Restart) -> list[Row]:
     title = f"start after kill -9, {one.meters:,} meters, {one.rows:,} readings: ready"
     return [
         Row(title, f"{one.ready_s:.1f} s", f"≤ {restart.BUDGET_S:.0f} s", one.ready_s <= restart.BUDGET_S),
+        Row("processor time until then, all threads", f"{one.cpu_s:.1f} s"),
         Row("resident after it", f"{one.rss_mib:,.0f} MiB"),
     ]
 

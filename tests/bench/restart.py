@@ -6,6 +6,7 @@ the wave at which it is killed comes through mosquitto. Ready is when `/readyz` 
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 import urllib.error
@@ -36,11 +37,12 @@ _LONGEST_S: Final = 300.0
 @dataclass(frozen=True, slots=True)
 class Restart:
     """Seconds from the start of the process to ready: after the kill, and of the first start over the same history.
-    `rss_mib` is what the process holds then."""
+    `rss_mib` is what the process holds then, `cpu_s` the processor time it took, all threads."""
 
     meters: int
     rows: int
     ready_s: float
+    cpu_s: float
     first_ready_s: float
     rss_mib: float
 
@@ -71,7 +73,7 @@ def measure(meters: int, days: int, told: Callable[[str], None]) -> Restart:
             daemon.start()
             told("start after kill -9: the second start")
             ready_s = wait_ready(port)
-            return Restart(meters, rows, ready_s, first_ready_s, rss_mib(daemon.pid))
+            return Restart(meters, rows, ready_s, cpu_s(daemon.pid), first_ready_s, rss_mib(daemon.pid))
 
 
 def fill_history(state_dir: Path, district: District, last_ms: int, days: int, now_ms: int) -> int:
@@ -108,6 +110,12 @@ def from_desk(daemon: DaemonProcess) -> DaemonProcess:
     lines = daemon.config.read_text().splitlines(keepends=True)
     daemon.config.write_text("".join(line for line in lines if not line.startswith("daemon.register")))
     return daemon
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time of a process so far, seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def rss_mib(pid: int) -> float:

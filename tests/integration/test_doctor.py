@@ -182,10 +182,10 @@ def test_a_stopped_daemon_no_backup_and_an_open_directory_are_told(tmp_path: Pat
             found = told(command("doctor", "--config", daemon.config, "--json"))
             assert found["daemon.ready"]["level"] == "ok"
             assert found["disk.ballast"]["level"] == "ok"
-            assert found["backup.age"]["level"] == "warning"
+            assert found["copy.age"]["level"] == "warning"
             assert command("backup", "--out", tmp_path / "copy", "--config", daemon.config).returncode == 0
             found = told(command("doctor", "--config", daemon.config, "--json"))
-            assert found["backup.age"]["level"] == "ok"
+            assert found["copy.age"]["level"] == "ok"
             assert daemon.stop()[0] == 0
         daemon.state_dir.chmod(0o755)
         run = command("doctor", "--config", daemon.config)

@@ -166,6 +166,7 @@ def test_fuels_and_output_are_worked_out_line_by_line() -> None:
         ("clinker_ratio_pct = 80", "clinker_ratio_pct = 0.8", "0.8 is outside 5 to 100 %"),
         ("clinker_ratio_pct = 80", 'clinker_ratio_pct = "80"', "a number in % is wanted, without quotes"),
         ("actual = 96.0\n", "", "give actual with its unit, or energy with output. One of the two."),
+        ("actual = 96.0", "actual = 1e99999999", "no figure of this kind is so large, so small or so long"),
         ('unit = "kgce/t"\n', "", "actual has no unit. Name it, such as kgce/t."),
         ("coverage = 0.999", "coverage = 99.9", "coverage is a share from 0 to 1. Write 0.98 for 98 %."),
         ('metric = "comprehensive_energy"', 'metric = "energy"', "no limit of cement is on 'energy'"),
