@@ -215,9 +215,7 @@ class Judge:
             self._commit(job, found)
             self.history.write_scores(job.night.date, pa.concat_tables(scores))
 
-    def _judge(
-        self, job: Job, window: Window, keys: Keys, past: PastNights, found: _Found, *, alive: bool
-    ) -> pa.Table:
+    def _judge(self, job: Job, window: Window, keys: Keys, past: PastNights, found: _Found, *, alive: bool) -> pa.Table:
         """Judge a chunk; returns its scores and adds to `found`."""
         context = Context(
             register=self.roster.register,

@@ -235,7 +235,7 @@ class HeatLine:
 
 @dataclass(frozen=True, slots=True)
 class Heats:
-    """The heats that ended in the period: one line each, and groups by furnace and product; the first is all of them."""
+    """The heats that ended in the period: a line each, and groups by furnace and product, all of them first."""
 
     lines: tuple[HeatLine, ...] = ()
     groups: tuple[HeatGroup, ...] = ()
