@@ -33,13 +33,13 @@ RING_HOURS: Final[Mapping[int, int]] = {
     180: 72,
     300: 96,
     600: 192,
-    900: 176,
+    900: 172,
     1200: 192,
     1800: 192,
     3600: 192,
     DAY_S: 1488,
 }
-"""How much a ring of each cadence holds: a week of quarter-hours and eight hours of slack, two days of minutes, two
+"""How much a ring of each cadence holds: a week of quarter-hours and four hours of slack, two days of minutes, two
 months of days, which come in batches."""
 
 OnReadings = Callable[[int, NDArray[np.int32], NDArray[np.int64]], None]

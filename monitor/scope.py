@@ -73,6 +73,7 @@ def scoped(register: Register, settings: Settings) -> Register:
         lines=tuple(row for row in rows.lines if row.site in ours),
         allocations=tuple(row for row in rows.allocations if row.meter in served),
         reporters=tuple(row for row in rows.reporters if row.site in ours),
+        declared=tuple(row for row in rows.declared if row.uscc in companies),
     )
     elsewhere = Elsewhere(away, ignored=settings.scope.others == "ignore")
     return Register(kept, register.zone, register.version, elsewhere)

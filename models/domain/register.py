@@ -194,6 +194,21 @@ class Reporter(Dated):
     publisher: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared(Dated):
+    """A fact of an enterprise, or of one `line` of it, that law asks for and no other sheet holds.
+
+    `fact` is a name of the rule packs (`equipment_class`, `plant`, `altitude_m` …); `value` is as written: yes or no,
+    a word or a number. `source` says whose word it is: a list, a decision, an application.
+    """
+
+    uscc: str
+    fact: str
+    value: str
+    line: str = ""
+    source: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class RegisterRows:
     """The register as imported: one tuple a sheet."""
@@ -208,6 +223,7 @@ class RegisterRows:
     calendar: tuple[CalendarRow, ...] = ()
     allocations: tuple[Allocation, ...] = ()
     reporters: tuple[Reporter, ...] = ()
+    declared: tuple[Declared, ...] = ()
 
 
 SHEETS: Final[Mapping[str, type[Dated]]] = {
@@ -221,6 +237,7 @@ SHEETS: Final[Mapping[str, type[Dated]]] = {
     "calendar": CalendarRow,
     "allocations": Allocation,
     "reporters": Reporter,
+    "declared": Declared,
 }
 """Sheet (or CSV file) name to row type, in the order of the template."""
 
@@ -310,6 +327,10 @@ class Register:
         return _by(self.rows.reporters, lambda r: r.site)
 
     @cached_property
+    def _declared(self) -> Mapping[str, Sequence[Declared]]:
+        return _by(self.rows.declared, lambda d: d.uscc)
+
+    @cached_property
     def _allocations(self) -> Mapping[str, Sequence[Allocation]]:
         return _by(self.rows.allocations, lambda a: a.meter)
 
@@ -352,6 +373,15 @@ class Register:
     def meter_rows_of(self, site: str) -> Sequence[Meter]:
         """Every row of a site's meters, of any date."""
         return self._site_meters.get(site, ())
+
+    def declared_of(self, uscc: str) -> Sequence[Declared]:
+        """Every declared fact of an enterprise and of its lines, of any date."""
+        return self._declared.get(uscc, ())
+
+    def declared_on(self, uscc: str, on: dt.date, line: str = "") -> Mapping[str, Declared]:
+        """What is declared on a date, by fact: of the enterprise, and over it what is declared of `line`."""
+        rows = [row for row in self.declared_of(uscc) if row.line in ("", line) and row.valid_on(on)]
+        return {row.fact: row for row in sorted(rows, key=lambda row: row.line != "")}
 
     def allocations_of(self, meter: str) -> Sequence[Allocation]:
         """Every row that says what a meter's electricity is for, of any date."""

@@ -234,3 +234,30 @@ QUARANTINE_RETRIES: Final = sa.Table(
     sqlite_strict=True,
 )
 """What the last retry of a quarantine entry came to; `seq` is the journal record that took it in. Derived from it."""
+
+REPORTS: Final = sa.Table(
+    "reports",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("rev", BIG, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("first_day", sa.Text, nullable=False),
+    sa.Column("last_day", sa.Text, nullable=False),
+    sa.Column("seq", BIG, nullable=False),
+    sa.Column("received_ms", BIG, nullable=False),
+    sa.Column("body", BYTES, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.UniqueConstraint("kind", "key", "rev", "content", name="one_report_a_statement"),
+    sa.CheckConstraint("kind IN ('output', 'heat')", name="report_kind_known"),
+    sa.CheckConstraint("rev >= 0", name="report_revision_counts"),
+    sa.CheckConstraint("length(first_day) = 10 AND length(last_day) = 10", name="report_days_are_dates"),
+    sa.Index("reports_by_subject", "kind", "subject", "last_day"),
+    sqlite_strict=True,
+    sqlite_autoincrement=True,
+)
+"""Output and heats as stated, every statement once: `content` is the digest of what it says, whoever said it. Derived
+from the journal, of which `seq` is the record. `subject` is the enterprise, site, line or furnace, the days are local;
+rows with one key and revision and several contents contradict each other."""

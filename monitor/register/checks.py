@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from models.domain.codes import USCC_LENGTH
-from models.domain.register import CalendarKind, CalendarRow, Dated
+from models.domain.register import CalendarKind, CalendarRow, Dated, Declared
 from monitor.register.allocation_checks import allocation_faults
 from monitor.register.cells import fault
 from monitor.register.columns import REFERENCES, SPECS, Reference
@@ -43,6 +43,8 @@ def check_rows(sheets: Mapping[str, ParsedSheet]) -> Mapping[str, list[CellFault
             found += _calendar_clashes(sheet)
         if name == "allocations":
             found += allocation_faults(sheet)
+        if name == "declared":
+            found += _declared_twice(sheet)
         faults[name] = found
     return faults
 
@@ -176,6 +178,18 @@ def _never_together(value: str, row: Dated, reference: Reference, versions: Sequ
         "Correct the dates of one of the two",
         "请更正其中一方的日期",
     )
+
+
+def _declared_twice(sheet: ParsedSheet) -> Iterator[CellFault]:
+    groups: dict[tuple[str, str, str], list[tuple[int, Declared]]] = defaultdict(list)
+    for number, row in sheet.rows:
+        if isinstance(row, Declared):
+            groups[row.uscc, row.line, row.fact].append((number, row))
+    for rows in groups.values():
+        for index, (number, row) in enumerate(rows):
+            other = next((placed for placed in rows[:index] if _meet(row, placed[1])), None)
+            if other is not None:
+                yield sheet.blame(number, "fact", row.fact, _valid_twice(row.fact, row, other))
 
 
 def _calendar_clashes(sheet: ParsedSheet) -> Iterator[CellFault]:

@@ -503,6 +503,42 @@ def _reporters() -> tuple[Column, ...]:
     )
 
 
+def _declared() -> tuple[Column, ...]:
+    return (
+        _column(
+            "uscc",
+            ("统一社会信用代码", "信用代码", "社会信用代码"),
+            cells.uscc,
+            "所属企业",
+            "the enterprise",
+            "91330122MA27X0007W",
+            required=True,
+        ),
+        _column(
+            "line",
+            ("生产线编号", "生产线"),
+            cells.identifier,
+            "仅涉及某条生产线时填写",
+            "where the fact is of one line only",
+            "",
+        ),
+        _column(
+            "fact",
+            ("事项", "申报事项"),
+            cells.identifier,
+            "规则包中的名称，如 equipment_class、plant、altitude_m",
+            "a name of the rule packs, such as equipment_class, plant or altitude_m",
+            "equipment_class",
+            required=True,
+        ),
+        _column(
+            "value", ("内容", "值"), cells.name, "是、否、文字或数字", "yes, no, a word or a number", "限制类", required=True
+        ),
+        _column("source", ("依据", "来源"), cells.name, "名单、决定或申报材料", "list, decision or application", ""),
+        *_VALIDITY,
+    )
+
+
 SPECS: Final[Mapping[str, SheetSpec]] = MappingProxyType(
     {
         spec.name: spec
@@ -551,6 +587,15 @@ SPECS: Final[Mapping[str, SheetSpec]] = MappingProxyType(
                 "另有谁可报送产量和炉次",
                 _reporters(),
             ),
+            SheetSpec(
+                "declared",
+                "申报事项",
+                ("事项",),
+                None,
+                "facts that limits and surcharges ask for: equipment class, new or existing plant, quotas",
+                "限额与加价判定所需事项：装置类别、新建或现有、定额等",
+                _declared(),
+            ),
         )
     }
 )
@@ -570,6 +615,8 @@ REFERENCES: Final[tuple[Reference, ...]] = (
     Reference("allocations", "within", "meters"),
     Reference("reporters", "site", "sites"),
     Reference("reporters", "publisher", "publishers"),
+    Reference("declared", "uscc", "enterprises"),
+    Reference("declared", "line", "lines"),
 )
 
 _IN_BRACKETS: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")

@@ -76,6 +76,7 @@ class Pseudonymiser:
                 for row in rows.sites
             ),
             feeders=tuple(dataclasses.replace(row, name=self.text("feeder", row.name)) for row in rows.feeders),
+            declared=tuple(dataclasses.replace(row, uscc=self.uscc(row.uscc)) for row in rows.declared),
         )
 
     def text(self, kind: str, clear: str) -> str:

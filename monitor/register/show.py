@@ -58,6 +58,7 @@ def _around(rows: RegisterRows, sites: set[str], meters: set[str] | None = None)
         publishers=tuple(row for row in rows.publishers if row.publisher in publishers),
         allocations=tuple(row for row in rows.allocations if row.meter in kept or row.site in sites),
         reporters=reporters,
+        declared=tuple(row for row in rows.declared if row.uscc in owners),
     )
 
 

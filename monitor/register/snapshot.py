@@ -12,7 +12,7 @@ from models.domain.register import SHEETS, RegisterRows
 FORMAT: Final = 1
 """Version of the bytes; raised when a row type changes its meaning."""
 
-_LATER: Final = frozenset({"allocations", "reporters"})
+_LATER: Final = frozenset({"allocations", "reporters", "declared"})
 """Sheets that came later: left out while empty, so that registers without them keep their version."""
 
 
