@@ -16,7 +16,6 @@ from monitor.fault_points import VARIABLE, FaultPoint
 from monitor.supervise import ExitCode
 from tests.support.broker import Broker
 from tests.support.daemon_process import COMMAND, DaemonProcess, command, until
-from tests.support.house_checker import faults_of_house
 from tests.support.numbered import SENTINEL, SUBSCRIPTIONS, NumberedPublisher, Numbering, all_in, audit
 from tests.support.register_dirs import register_dir
 from tests.support.small_disk import SmallDisk
@@ -75,7 +74,6 @@ def test_a_full_disk_holds_everything_back_until_there_is_room_again(tmp_path: P
     found = audit(kept, sent, numbers)
     assert not found.faults, found.faults
     assert found.stored > 0
-    assert faults_of_house(kept) == []
 
 
 def _room(disk: SmallDisk) -> bool:
@@ -105,7 +103,6 @@ def test_a_store_that_cannot_be_written_for_a_while_degrades_and_goes_on(tmp_pat
         assert daemon.stop()[0] == 0
     found = audit(daemon.state_dir, sent, numbers)
     assert not found.faults, found.faults
-    assert faults_of_house(daemon.state_dir) == []
 
 
 @pytest.mark.parametrize("point", [FaultPoint.BEFORE_COMMIT, FaultPoint.IN_CHECKPOINT, FaultPoint.BEFORE_ALERT_COMMIT])
@@ -124,7 +121,6 @@ def test_a_failed_fsync_ends_the_process_and_what_follows_is_recovery(tmp_path: 
         assert daemon.stop()[0] == 0
     found = audit(daemon.state_dir, sent, numbers)
     assert not found.faults, found.faults
-    assert faults_of_house(daemon.state_dir) == []
 
 
 def test_a_state_directory_on_a_disk_without_room_is_refused_with_one_line(tmp_path: Path) -> None:

@@ -11,11 +11,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from monitor.audit.state_check import check_state
 from monitor.desk.database import DESK_FILE, read_desk
 from monitor.desk.outbox_rows import OutboxState
 from monitor.desk.schema import FINDINGS, LEAD_REVISIONS, LEADS, OUTBOX
-from monitor.history.history import History
-from monitor.journal.check import verify_journal
 
 Received = Mapping[str, Sequence[bytes]]
 """By sink, the bodies its receiver got, in the order they came."""
@@ -24,17 +23,14 @@ Received = Mapping[str, Sequence[bytes]]
 def faults_of_house(state_dir: Path, received: Received | None = None, *, settled: bool = True) -> list[str]:
     """Every invariant that does not hold; empty when all is well.
 
-    The journal's chain and the sealed days verify. Leads are unique, their revisions without a gap, each with its
-    findings. Each revision is to be told to each sink of `received` exactly once; what is marked sent was received, as
-    it was written, what was received had been written, and each subject's revisions first came in order. `settled`:
-    nothing may wait to be sent any more.
+    The whole state directory verifies: the journal's chain, sealed days, audit log, checkpoints. Leads are unique,
+    their revisions without a gap, each with its findings. Each revision is to be told to each sink of `received`
+    exactly once; what is marked sent was received, as it was written, what was received had been written, and each
+    subject's revisions first came in order. `settled`: nothing may wait to be sent any more.
     """
-    verify_journal(state_dir)
-    history = History.open(state_dir)
-    try:
-        history.verify_sealed()
-    finally:
-        history.close()
+    report = check_state(state_dir, ask=None, key=None, kept=())
+    if not report.whole:
+        return [str(fault) for fault in report.faults]
     if not (state_dir / DESK_FILE).is_file():
         return ["no desk"] if received else []
     engine = read_desk(state_dir)
