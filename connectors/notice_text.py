@@ -1,4 +1,4 @@
-"""A lead's event as a short text for people: Chinese first, English after it; the same event gives the same text."""
+"""An event of a lead or a flag as a short text for people: Chinese first; the same event gives the same text."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
+
+from connectors.flag_text import FLAG_EVENTS, flag_parts
 
 _CHANGES: Final = MappingProxyType(
     {
@@ -20,7 +22,7 @@ _OTHER: Final = ("线索变更", "lead changed")
 
 
 class NotALead(ValueError):  # noqa: N818 - reads as the condition it names
-    """The event is not one of a lead, so that nothing can be said of it."""
+    """The event is not one of a lead or a flag, so that nothing can be said of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ def render(event: bytes, max_bytes: int | None = None) -> NoticeText:
         envelope = msgspec.json.decode(event)
         lead = envelope["data"]
         change = str(envelope["type"]).split(".")[3]
+        if str(envelope["type"]).startswith(FLAG_EVENTS):
+            return _fitted_flag(change, lead, max_bytes)
         return _fitted(_CHANGES.get(change, _OTHER), lead, max_bytes)
     except (msgspec.DecodeError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise NotALead(f"the event cannot be read as a lead: {type(error).__name__}") from error
@@ -72,6 +76,16 @@ def _fitted(change: tuple[str, str], lead: dict[str, Any], max_bytes: int | None
         if max_bytes is None or len(f"{title}\n{body}".encode()) <= max_bytes:
             return NoticeText(title, body, short)
     return NoticeText(title[:60], "\n".join(see), short)
+
+
+def _fitted_flag(change: str, flag: dict[str, Any], max_bytes: int | None) -> NoticeText:
+    title, groups = flag_parts(change, flag)
+    reason, facts, see, english = groups
+    for parts in ([reason, facts, see, english], [reason, facts, see], [facts, see]):
+        body = "\n\n".join("\n".join(part) for part in parts)
+        if max_bytes is None or len(f"{title}\n{body}".encode()) <= max_bytes:
+            return NoticeText(title, body, f"{title} {facts[-1]}")
+    return NoticeText(title[:60], "\n".join(see), title)
 
 
 def _line(text: str) -> str:

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.channels import CHANNELS
+from models.domain.production import PlacedReport
 from models.domain.readings import Decoded, RawMessage, ReadingBatch, Rejection, RejectReason
+from monitor.accounts.admission import admit_reports, still_admitted
 from monitor.roster import Admission, Roster
 
 _SCALED_UNITS: Final = frozenset({"kW", "kvar", "kWh", "kvarh"})
@@ -29,7 +31,7 @@ class TimeRules:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """Readings of one commit group that go on, as columns of n, and every refusal of the group.
+    """Readings of one commit group that go on, as columns of n, its reports, and every refusal of the group.
 
     `keys` are the roster's; `interval_s` is settled (the register's cadence where the reading named none); values are
     primary ones. `n_refused` readings were refused whole, `unknown` names the meters the register does not know.
@@ -43,13 +45,16 @@ class Admitted:
     rejections: tuple[Rejection, ...]
     n_refused: int
     unknown: frozenset[str] = frozenset()
+    reports: tuple[PlacedReport, ...] = ()
 
     def __len__(self) -> int:
         return len(self.keys)
 
 
 def admit(decoded: Decoded, messages: Sequence[RawMessage], roster: Roster, rules: TimeRules) -> Admitted:
-    """Decide every reading of a group before it is committed."""
+    """Decide every reading and report of a group before it is committed."""
+    if decoded.reports:
+        return _with_reports(decoded, messages, roster, rules)
     batch = decoded.batch
     publishers = [m.publisher for m in messages]
     told = roster.admit(batch.meter, batch.ts_ms, publishers, batch.message)
@@ -72,6 +77,14 @@ def admit(decoded: Decoded, messages: Sequence[RawMessage], roster: Roster, rule
     return dataclasses.replace(_admitted(batch.take(keep), told.take(keep), rejections), unknown=unknown)
 
 
+def _with_reports(decoded: Decoded, messages: Sequence[RawMessage], roster: Roster, rules: TimeRules) -> Admitted:
+    reports, refused = admit_reports(
+        decoded.reports, messages, roster.register, future_s=rules.future_s, old_days=rules.old_days
+    )
+    rest = admit(Decoded(decoded.batch, (*decoded.rejections, *refused)), messages, roster, rules)
+    return dataclasses.replace(rest, reports=reports)
+
+
 def _untimely(batch: ReadingBatch, messages: Sequence[RawMessage], rules: TimeRules) -> dict[int, RejectReason]:
     if len(batch) == 0:
         return {}
@@ -87,7 +100,7 @@ def _untimely(batch: ReadingBatch, messages: Sequence[RawMessage], rules: TimeRu
 def readmit(
     decoded: Decoded, messages: Sequence[RawMessage], rejections: Sequence[Rejection], roster: Roster
 ) -> Admitted:
-    """The readings of a committed group: what was refused then stays refused, whatever the register says now."""
+    """Readings and reports of a committed group: what was refused then stays so, whatever the register says now."""
     batch = decoded.batch
     refused = {(r.message, row) for r in rejections if not r.field for row in r.rows}
     whole = {r.message for r in rejections if not r.field and not r.rows}
@@ -101,7 +114,9 @@ def readmit(
     batch = batch.take(keep)
     told = roster.admit(batch.meter, batch.ts_ms, [m.publisher for m in messages], batch.message)
     known = told.keys >= 0
-    return _admitted(batch.take(known), told.take(known), rejections)
+    admitted = _admitted(batch.take(known), told.take(known), rejections)
+    reports = still_admitted(decoded.reports, rejections)
+    return dataclasses.replace(admitted, reports=reports) if reports else admitted
 
 
 def _admitted(batch: ReadingBatch, told: Admission, rejections: Sequence[Rejection]) -> Admitted:

@@ -41,6 +41,7 @@ from monitor.outlets import PUBLISH_TIMEOUT_S, build_sinks, sink_names
 from monitor.pipeline import Pipeline
 from monitor.retention.chore import Retention
 from monitor.roster import Roster
+from monitor.rule_packs import LOOK_EVERY_S, RulePacks
 from monitor.storage import StoreError, StoreFull, drop_ballast, keep_ballast
 from monitor.stored_rows import StoredRows
 from monitor.supervise import DRAIN_LIMIT_S, ExitCode, State, Supervisor, ThreadName
@@ -108,6 +109,7 @@ class Daemon:
         self.service = service or ServiceManager(None)
         self.ops_port = 0
         self._fed: KeptFeed | None = None
+        self._packs: RulePacks | None = None
         self._simulated = simulated
         self._each_turn = each_turn
         self._told_s = clock.monotonic_s()
@@ -147,6 +149,7 @@ class Daemon:
             supervisor.advance(State.CATCH_UP)
             keep_ballast(settings.daemon.state_dir)
             core.checkpoints.due()
+            self._packs = RulePacks(settings.law, core.law)
             for exposure in exposures(settings):
                 log.warning("%s", exposure)
             ops = self._ops_server(core)
@@ -177,6 +180,7 @@ class Daemon:
             supervisor.advance(State.RUN)
             self.service.ready()
             log.info("running; state in %s, metrics on port %d", settings.daemon.state_dir, self.ops_port)
+            log.info("rule packs in force: %s", core.law.version)
             try:
                 while not supervisor.stopping.is_set():
                     self._turn(core)
@@ -233,7 +237,12 @@ class Daemon:
             kept.append(Chore("backup", None, self._nightly.run))
         by_the_clock = [] if self._simulated else [tick, *kept]
         scan = Chore("scan", None, self._scan.run)
-        return [*by_the_clock, seal, silences, stale, checkpoint, scan, *fed]
+        packs = Chore("packs", LOOK_EVERY_S, self._look_at_packs)
+        return [*by_the_clock, seal, silences, stale, checkpoint, scan, packs, *fed]
+
+    def _look_at_packs(self, _: Core) -> bool:
+        """Packs that changed on disk are told of; they count from the next start."""
+        return self._packs is not None and self._packs.look()
 
     def _keep_feed(self, core: Core) -> bool:
         return self._fed is not None and self._fed.keep(core)
@@ -311,6 +320,7 @@ class Daemon:
             "unready": list(self.unready()),
             "version": software_version(),
             "register": self.register.version,
+            "law": None if self._packs is None else self._packs.status(),
             "connected": self.mqtt.connected,
             "received": self.mqtt.received,
             "queued": len(self.queue),

@@ -53,6 +53,10 @@ NO_VERDICT: Final = Bilingual(
     "本线索只说明电表数据，不是结论。",
     "This lead shows meter data only and is not a finding against anyone.",
 )
+NO_OFFICIAL_FIGURE: Final = Bilingual(
+    "本线索按报送数据核算，不是监察结论。",
+    "This lead is worked out from reported data and is not an inspection's result.",
+)
 PROVISIONAL: Final = Bilingual(
     "（暂定：最后一夜尚未结束，次日中午后自动复核。）",
     "(Provisional: the last night is not over and is judged again after the next noon.)",
@@ -161,12 +165,95 @@ _CONSUMPTION: Final = Wording(
     limits=NO_VERDICT,
 )
 
+_INTENSITY: Final = Wording(
+    title=Bilingual("疑似超能耗限额", "possible excess over an energy limit"),
+    summary=Bilingual(
+        "疑似超能耗限额：按截至 {last} 的统计期电量、燃料和申报产量核算，{who}的单位产品能耗高于现行强制性限额标准，"
+        "请按依据中的算式逐步复核。",
+        "Possible excess over an energy limit: from electricity, fuels and declared output of the period that ends on "
+        "{last}, the energy per product of {who} is above the mandatory limit in force. Please redo the calculation "
+        "given with the evidence.",
+    ),
+    checks=(
+        Bilingual(
+            "产量、燃料台账与报送数据是否一致，统计口径是否与标准一致。",
+            "Whether output and fuel records agree with what was reported, and count what the standard counts.",
+        ),
+        Bilingual(
+            "电表是否只计本产品用电；分摊比例、修正系数的证明材料。",
+            "Whether the meters count this product only; proof of allocation shares and correction factors.",
+        ),
+        Bilingual(
+            "装置属现有还是新建、改扩建，适用的标准版本和级别。",
+            "Whether the plant is existing or new or rebuilt, and which edition and level of the standard applies.",
+        ),
+        Bilingual(
+            "单月异常是否由检修、开停车造成，全年口径是否仍超限。",
+            "Whether one month is explained by repair or start-up, and whether the year as a whole is above too.",
+        ),
+    ),
+    limits=NO_OFFICIAL_FIGURE,
+)
+
+_OUTPUT: Final = Wording(
+    title=Bilingual("产量与用电不符", "declared output does not fit the electricity"),
+    summary=Bilingual(
+        "产量与用电不符：{who}在截至 {last} 的统计期申报的产量与其用电不符，请核查产量、炉次和计量。",
+        "Declared output does not fit the electricity: in the period that ends on {last} the output declared by {who} "
+        "does not fit its electricity. Please check output, heats and metering.",
+    ),
+    checks=(
+        Bilingual(
+            "产量、出库、销售和开票数据与申报是否一致。",
+            "Whether production, dispatch, sales and invoices agree with what was declared.",
+        ),
+        Bilingual(
+            "是否有外购半成品、委外加工，或未申报的产品和工序。",
+            "Whether semi-finished goods are bought, work is done elsewhere, or products and processes are not declared.",
+        ),
+        Bilingual(
+            "是否有未登记的电源、电表或旁路用电，炉次是否漏报。",
+            "Whether there is supply, a meter or a bypass that is not registered, and whether heats are left out.",
+        ),
+    ),
+    limits=NO_VERDICT,
+)
+
+_EQUIPMENT: Final = Wording(
+    title=Bilingual("疑似限制/淘汰类设备", "possible equipment of a restricted or eliminated class"),
+    summary=Bilingual(
+        "疑似限制/淘汰类设备：{who}登记的炉子（截至 {last}）符合目录或文件所述特征，请到现场核实。",
+        "Possible equipment of a restricted or eliminated class: a furnace registered for {who} (as of {last}) fits "
+        "what a catalogue or document describes. Please check on site.",
+    ),
+    checks=(
+        Bilingual(
+            "炉型、炉壳、磁轭、吨位、铭牌和出厂日期是否与登记一致。",
+            "Whether type, shell, yoke, tonnes, nameplate and date of the furnace are as registered.",
+        ),
+        Bilingual(
+            "实际产品和原料：铸件、钢锭、钢坯、不锈钢或特种合金；有无精炼设备。",
+            "What is really made and from what: castings, ingots, billets, stainless or special alloys; refining on site.",
+        ),
+        Bilingual(
+            "检查之日现行的目录版本和原文。", "Which edition of the catalogue is in force on the day, in its own words."
+        ),
+    ),
+    limits=Bilingual(
+        "本线索只说明登记信息与目录特征相符，不是结论。",
+        "This lead shows that the register fits a description only and is not a finding against anyone.",
+    ),
+)
+
 WORDINGS: Final[Mapping[LeadKind, Wording]] = MappingProxyType(
     {
         LeadKind.FURNACE_MELT: _FURNACE,
         LeadKind.SEALED_SITE: _SEALED,
         LeadKind.METER_SILENT: _SILENT,
         LeadKind.CONSUMPTION: _CONSUMPTION,
+        LeadKind.INTENSITY: _INTENSITY,
+        LeadKind.OUTPUT_MISMATCH: _OUTPUT,
+        LeadKind.RESTRICTED_EQUIPMENT: _EQUIPMENT,
     }
 )
 """Every kind of lead has a row; a test holds it."""

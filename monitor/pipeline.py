@@ -1,6 +1,6 @@
 """What happens to a reading, in order. The daemon is these methods, in turn, on one thread.
 
-message -> queue -> decode -> admit -> JOURNAL (commit) -> acknowledge -> apply -> window, history
+message -> queue -> decode -> admit -> JOURNAL (commit) -> acknowledge -> apply -> window, history; reports -> desk
 window -> features -> detectors -> findings -> leads -> outbox
 """
 
@@ -20,6 +20,7 @@ from connectors.adapters.table import decode_group
 from models.domain.clock import Clock
 from models.domain.nights import Night, night_of_stamp
 from models.domain.readings import RawMessage, Rejection
+from monitor.accounts.writer import ReportWriter
 from monitor.admission import Admitted, TimeRules, admit, readmit
 from monitor.agenda import Agenda
 from monitor.applier import Applier
@@ -100,6 +101,7 @@ class Pipeline:
     clock: Clock
     zone: ZoneInfo
     observer: Observer
+    reports: ReportWriter
     late_every_s: float = LATE_EVERY_S
     refused: RefusedBefore = field(default_factory=RefusedBefore)
     annotate: Callable[[Sequence[RawMessage], Sequence[Rejection]], Sequence[Rejection]] = _as_they_are
@@ -128,7 +130,7 @@ class Pipeline:
         self.refused.load(self.journal)
         for entry in self.journal.read(min(self.history.cursor, self._cursor)):
             self._reapply(entry)
-        self.applier.flush()
+        self._flush()
         self._mark_retried()
         self.agenda.on_restart()
         self._advance_marks()
@@ -208,7 +210,7 @@ class Pipeline:
 
     def settle(self) -> None:
         """Judge everything that is due and all late readings, then move the desk's cursor: a point of rest."""
-        self.applier.flush()
+        self._flush()
         self._marked_s = self._late_s = self._passed_s = _LONG_AGO
         while self.judge_once():
             self._late_s = self._passed_s = _LONG_AGO
@@ -236,12 +238,14 @@ class Pipeline:
         return self.feeds.lag_s(now_ms)
 
     def close(self) -> None:
-        """Put everything that was applied into history."""
-        self.applier.flush()
+        """Put everything that was applied into history and desk."""
+        self._flush()
         if self._running is None and not self._jobs and self.agenda.is_settled:
             self._move_cursor()
 
     def _apply(self, group: Admitted, messages: Sequence[RawMessage], seq: int) -> None:
+        if group.reports:
+            self.reports.take(group.reports, messages, seq)
         self.applier.apply(group, seq)
         self.feeds.received(max(m.received_ms for m in messages))
 
@@ -259,6 +263,7 @@ class Pipeline:
             if entry.seq > self.history.cursor:
                 self._apply(group, entry.messages, entry.seq)
             else:
+                self.reports.take(group.reports, entry.messages, entry.seq)
                 self.feeds.received(max(m.received_ms for m in entry.messages))
                 self.applier.touch(group)
         self.applier.applied_seq = max(self.applier.applied_seq, entry.seq)
@@ -344,11 +349,17 @@ class Pipeline:
 
     def _flush_when_due(self) -> None:
         now_s = self.clock.monotonic_s()
-        if self.applier.n_waiting == 0:
+        n_waiting = self.applier.n_waiting + len(self.reports)
+        if n_waiting == 0:
             self._flushed_s = now_s
-        elif self.applier.n_waiting >= FLUSH_ROWS or now_s - self._flushed_s >= FLUSH_AGE_S:
-            self.applier.flush()
+        elif n_waiting >= FLUSH_ROWS or now_s - self._flushed_s >= FLUSH_AGE_S:
+            self._flush()
             self._flushed_s = now_s
+
+    def _flush(self) -> None:
+        """Readings to history, reports to the desk."""
+        self.applier.flush()
+        self.reports.flush()
 
     def _mark_retried(self) -> None:
         """Tell the desk which quarantine entries were taken in; before its cursor passes their records."""
@@ -358,6 +369,7 @@ class Pipeline:
 
     def _move_cursor(self) -> None:
         self._mark_retried()
+        self.reports.flush()
         if self.applier.applied_seq > self._cursor:
             self._cursor = self.applier.applied_seq
             self.desk.set_journal_cursor(self._cursor)

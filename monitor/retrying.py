@@ -85,7 +85,8 @@ def only_asked(decoded: Decoded, retried: Sequence[Retried]) -> Decoded:
                     values[position] = np.nan
             keep[position] = _any_value(channels, position)
     rejections = [rest for r in decoded.rejections if (rest := _asked_of(r, asked[r.message])) is not None]
-    return Decoded(dataclasses.replace(batch, channels=channels).take(keep), tuple(rejections))
+    reports = tuple(p for p in decoded.reports if asked[p.message].whole or p.row in asked[p.message].rows)
+    return Decoded(dataclasses.replace(batch, channels=channels).take(keep), tuple(rejections), reports)
 
 
 def _any_value(channels: Mapping[str, NDArray[np.float64]], position: int) -> bool:

@@ -16,7 +16,9 @@ from connectors.mqtt_settings import Subscription
 from detectors.base import Detector, nights_looked_back
 from models.domain.clock import Clock
 from models.domain.register import Register
+from models.law.library import Law
 from models.learned.features import FEATURE_VERSION
+from monitor.accounts.writer import ReportWriter
 from monitor.admission import TimeRules
 from monitor.agenda import Agenda
 from monitor.applier import Applier
@@ -38,6 +40,7 @@ from monitor.journal.journal import Journal
 from monitor.judge import Judge
 from monitor.pipeline import Observer, Pipeline, Source
 from monitor.roster import Roster
+from monitor.rule_packs import law_in_force
 from monitor.scope import scoped
 from monitor.storage import StoreFull
 
@@ -56,6 +59,7 @@ class Core:
     engine: sa.Engine
     state_dir: Path
     checkpoints: Checkpoints
+    law: Law
     backup: BackupHold = field(default_factory=BackupHold)
     routes: tuple[Subscription, ...] = ()
 
@@ -77,8 +81,9 @@ def open_core(
     BLAS and OpenMP run one thread meanwhile, so that sums do not depend on how many there are (design §6).
 
     `rules` stand in for those of the settings where readings are not live. Raises what the stores raise: a locked or
-    damaged store, or one written by a newer version.
+    damaged store, or one written by a newer version; LawFaults or ConfigFaults where the rule packs are at fault.
     """
+    law = law_in_force(settings.law)
     with contextlib.ExitStack() as stack:
         stack.enter_context(threadpool_limits(limits=1))
         register = scoped(register, settings)
@@ -93,7 +98,7 @@ def open_core(
             engine,
             sinks=sinks,
             policy=lead_policy(settings.leads),
-            versions=versions(settings, register, detectors),
+            versions=versions(settings, register, detectors, law),
             clock=clock,
             district=settings.daemon.district,
         )
@@ -137,14 +142,15 @@ def open_core(
             clock=clock,
             zone=register.zone,
             observer=observer,
+            reports=ReportWriter(engine, register.zone),
         )
-        keep_origins(state_dir, settings, register, detectors)
+        keep_origins(state_dir, settings, register, detectors, law)
         key = SigningKey.open(state_dir, settings.audit.key_file)
         checkpoints = Checkpoints(state_dir, key, journal, engine, clock)
         desk.checkpoint = lambda: checkpoints.newest
         pipeline.recover()
         core = Core(
-            pipeline, journal, history, desk, engine, state_dir, checkpoints, routes=routes(settings.subscriptions)
+            pipeline, journal, history, desk, engine, state_dir, checkpoints, law, routes=routes(settings.subscriptions)
         )
         stack.callback(core.backup.release)
         yield core
@@ -152,14 +158,15 @@ def open_core(
             checkpoints.stop(lambda: stop_digests(state_dir, engine, history, clock.monotonic_s))
 
 
-def versions(settings: Settings, register: Register, detectors: Sequence[Detector]) -> dict[str, str]:
-    """What a lead's revision was made with: software, detectors with their settings, features, lead rules, register."""
+def versions(settings: Settings, register: Register, detectors: Sequence[Detector], law: Law) -> dict[str, str]:
+    """What a lead's revision was made with: software, detectors with settings, features, lead rules, register, law."""
     return {
         "software": software_version(),
         "detectors": detectors_version(detectors),
         "features": str(FEATURE_VERSION),
         "leads": short_digest(settings.leads.model_dump(mode="json")),
         "register": register.version,
+        "law": law.version,
     }
 
 

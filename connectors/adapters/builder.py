@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from connectors.adapters.stamps import Fault, integer_column, shown, stamp_column
 from models.domain.channels import CHANNELS
+from models.domain.production import PlacedReport, Report
 from models.domain.readings import (
     ID_PATTERN,
     YEAR_2000_MS,
@@ -101,6 +102,7 @@ class BatchBuilder:
     pending: dict[object, Pending] = field(default_factory=dict)
     _ids: set[str] = field(default_factory=set)
     _chunks: list[_Chunk] = field(default_factory=list)
+    _reports: list[PlacedReport] = field(default_factory=list)
     _refusals: dict[int, dict[tuple[RejectReason, str, str], list[int] | None]] = field(default_factory=dict)
 
     def begin(self, message_index: int, publisher: str = "") -> None:
@@ -121,6 +123,10 @@ class BatchBuilder:
         kept = kinds.setdefault(key, [] if numbers else None)
         if kept is not None:
             kept.extend(numbers)
+
+    def report(self, row: int, report: Report) -> None:
+        """Add a report of the current message, checked as far as its own words go."""
+        self._reports.append(PlacedReport(self.message, row, report))
 
     def columns(self, columns: RowColumns) -> None:
         """Add readings of one or several messages."""
@@ -153,7 +159,7 @@ class BatchBuilder:
             gathered.flush(self)
         chunk = _join(self._chunks)
         batch = empty_batch() if chunk is None else self._checked(chunk)
-        return Decoded(batch, tuple(self._rejections()))
+        return Decoded(batch, tuple(self._rejections()), tuple(self._reports))
 
     def _rejections(self) -> Iterable[Rejection]:
         for message in sorted(self._refusals):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,8 +73,11 @@ class StrictRow:
     values: Mapping[str, float]
 
 
-def parse(payload: bytes) -> object | Refused:
-    """JSON by rule P1: strict UTF-8, no BOM, nothing after the end, bounded depth. NaN and Infinity become infinite."""
+def parse(payload: bytes, number: Callable[[str], object] = float) -> object | Refused:
+    """JSON by rule P1: strict UTF-8, no BOM, nothing after the end, bounded depth. NaN and Infinity become infinite.
+
+    `number` reads a number with a fraction or an exponent.
+    """
     if payload.startswith(b"\xef\xbb\xbf"):
         return Refused(RejectReason.ENCODING, "starts with a byte order mark; send plain UTF-8")
     try:
@@ -88,7 +91,7 @@ def parse(payload: bytes) -> object | Refused:
             text,
             object_pairs_hook=StrictObject,
             parse_int=_integer,
-            parse_float=float,
+            parse_float=number,
             parse_constant=lambda _: math.inf,
         )
     except json.JSONDecodeError as error:

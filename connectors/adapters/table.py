@@ -14,14 +14,17 @@ from connectors.adapters.base import Adapter
 from connectors.adapters.builder import BatchBuilder, RowColumns
 from connectors.adapters.canonical import Canonical
 from connectors.adapters.generic import Generic
+from connectors.adapters.heats import Heats
+from connectors.adapters.output import Output
 from connectors.adapters.status import Status
+from models.domain.production import PlacedReport
 from models.domain.readings import Decoded, RawMessage, Rejection, RejectReason
 
 MAX_PAYLOAD_BYTES: Final = 1 << 20
 
 
 class Kept:
-    """Takes a message without reading it: it stays in the journal until the part that reads it is there."""
+    """Takes a message without reading it: it stays in the journal."""
 
     def decode(self, payload: bytes, builder: BatchBuilder) -> None:
         """Nothing to add and nothing to refuse."""
@@ -40,7 +43,9 @@ ADAPTERS: Final[Mapping[str, AdapterSpec]] = MappingProxyType(
         "canonical": AdapterSpec(Canonical, "GridWarden's own JSON: readings as rows or as columns"),
         "arrow": AdapterSpec(Arrow, "Arrow IPC stream of the canonical columns"),
         "generic": AdapterSpec(Generic, "one reading a message with a gateway's own names, by a declared profile"),
-        "kept": AdapterSpec(Kept, "kept in the journal, not read yet: furnace and output topics"),
+        "output": AdapterSpec(Output, "output and fuels of a period by enterprise, site or line"),
+        "furnace": AdapterSpec(Heats, "heats of furnaces: time, energy, tonnes charged and tapped"),
+        "kept": AdapterSpec(Kept, "kept in the journal and not read"),
         "status": AdapterSpec(Status, "online or offline, from a last will or a heartbeat"),
     }
 )
@@ -92,6 +97,7 @@ def _decode_alone(message: RawMessage, adapters: Mapping[str, Adapter]) -> Decod
 def _merged(parts: Sequence[Decoded]) -> Decoded:
     builder = BatchBuilder()
     rejections: list[Rejection] = []
+    reports: list[PlacedReport] = []
     for index, part in enumerate(parts):
         batch = part.batch
         builder.columns(
@@ -106,4 +112,5 @@ def _merged(parts: Sequence[Decoded]) -> Decoded:
             )
         )
         rejections += [Rejection(index, r.reason, r.detail, r.rows, r.field) for r in part.rejections]
-    return Decoded(builder.finish().batch, tuple(rejections))
+        reports += [PlacedReport(index, placed.row, placed.report) for placed in part.reports]
+    return Decoded(builder.finish().batch, tuple(rejections), tuple(reports))

@@ -13,6 +13,9 @@ class LeadKind(StrEnum):
     SEALED_SITE = "sealed_site"
     METER_SILENT = "meter_silent"
     CONSUMPTION = "consumption"
+    INTENSITY = "intensity"
+    OUTPUT_MISMATCH = "output_mismatch"
+    RESTRICTED_EQUIPMENT = "restricted_equipment"
 
 
 class LeadState(StrEnum):

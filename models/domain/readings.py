@@ -13,6 +13,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.domain.production import PlacedReport
+
 
 class RejectReason(StrEnum):
     """Why a message, a reading or a value was not taken (rule D10)."""
@@ -149,10 +151,11 @@ class ReadingBatch:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a commit group says: its readings, and what could not be read. A function of the bytes alone."""
+    """What a commit group says: readings, reports, and what could not be read. A function of the bytes alone."""
 
     batch: ReadingBatch
     rejections: tuple[Rejection, ...]
+    reports: tuple[PlacedReport, ...] = ()
 
 
 ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"

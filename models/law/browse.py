@@ -23,7 +23,7 @@ class RowRef:
 
 def row_values(row: Identified) -> dict[str, Any]:
     """What a row says, without what it leaves open."""
-    return row.model_dump(exclude_defaults=True)
+    return row.model_dump(exclude_defaults=True, by_alias=True)
 
 
 def rows_like(law: Law, *, section: str | None = None, words: tuple[str, ...] = ()) -> Iterator[RowRef]:

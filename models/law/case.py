@@ -165,12 +165,13 @@ def _wrong_facts(case: Case, names: Mapping[str, FactName]) -> list[Found]:
         path = ("facts", key)
         if name is None:
             found.append((path, "unknown fact", nearest(key, names)))
-        elif (wrong := _misfit(name, value)) is not None:
+        elif (wrong := misfit(name, value)) is not None:
             found.append((path, f"{name.name_zh} / {name.name_en}: {wrong}", f"Ask: {name.ask}."))
     return found
 
 
-def _misfit(name: FactName, value: FactValue) -> str | None:
+def misfit(name: FactName, value: FactValue) -> str | None:
+    """What is wrong with the value of a fact; None where it fits."""
     match name.kind:
         case "yes_no":
             return None if isinstance(value, bool) else "true or false is wanted"

@@ -17,6 +17,9 @@ from models.law.lines import line_of
 from models.law.reading import PackFile, digest_of, read_pack
 from models.law.rows import Identified
 from models.law.sections import SECTIONS, Rows
+from models.law.tariff_book import TariffBook
+from models.law.tariff_checks import TARIFF_CHECKS
+from models.law.tariff_rows import TariffRule
 
 R = TypeVar("R", bound=Identified)
 
@@ -48,6 +51,8 @@ class Law:
     rows: Rows
     places: Places
     digest: str
+    sources: tuple[tuple[str, bytes], ...] = ()
+    """The files as they were given, by name and in order; `assemble(sources)` makes the same law again."""
 
     @property
     def version(self) -> str:
@@ -62,6 +67,11 @@ class Law:
         for limit in self.table(Limit).values():
             found.setdefault((limit.industry, limit.product), []).append(limit)
         return MappingProxyType({key: tuple(limits) for key, limits in found.items()})
+
+    @cached_property
+    def tariffs(self) -> TariffBook:
+        """The surcharge rules by what they concern."""
+        return TariffBook(self.table(TariffRule))
 
     def table(self, model: type[R]) -> Mapping[str, R]:
         """The rows of one type by their id, in the order of the packs."""
@@ -87,7 +97,8 @@ def load_law(directory: Path | None = None, *, alone: bool = False) -> Law:
 
     Raises LawFaults with all that is wrong, OSError where there is no such directory.
     """
-    return assemble([*([] if alone else _shipped()), *_configured(directory)])
+    configured = [] if directory is None else pack_files(directory)
+    return assemble([*([] if alone else _shipped()), *configured])
 
 
 @cache
@@ -101,6 +112,7 @@ def assemble(sources: Iterable[tuple[str, bytes]]) -> Law:
     faults: list[LawFault] = []
     files: list[PackFile] = []
     unread = False
+    sources = tuple(sources)
     for name, data in sources:
         file, found = read_pack(name, data, SECTIONS)
         faults += found
@@ -112,7 +124,7 @@ def assemble(sources: Iterable[tuple[str, bytes]]) -> Law:
     rows, places = _merged(files, faults)
     refused = {row_id for file in files for row_id in file.refused}
     whole = not faults
-    for problem in () if unread else (problem for check in CHECKS for problem in check(rows)):
+    for problem in () if unread else (problem for check in (*CHECKS, *TARIFF_CHECKS) for problem in check(rows)):
         if problem.about in refused or (problem.absence and not whole):
             continue  # what was refused has been told; that it is missing elsewhere is no second fault
         file, index = places[problem.section, problem.row_id]
@@ -121,7 +133,7 @@ def assemble(sources: Iterable[tuple[str, bytes]]) -> Law:
         raise LawFaults(sorted(faults, key=lambda fault: (fault.file, fault.line, fault.key, fault.problem)))
     packs = tuple(_info(file) for file in files)
     digest = digest_of([[pack.id, pack.version, pack.digest] for pack in packs])
-    return Law(packs, rows, MappingProxyType(places), digest)
+    return Law(packs, rows, MappingProxyType(places), digest, sources)
 
 
 def _shipped() -> list[tuple[str, bytes]]:
@@ -130,9 +142,8 @@ def _shipped() -> list[tuple[str, bytes]]:
     return [(f"{SHIPPED}/{entry.name}", entry.read_bytes()) for entry in files]
 
 
-def _configured(directory: Path | None) -> list[tuple[str, bytes]]:
-    if directory is None:
-        return []
+def pack_files(directory: Path) -> list[tuple[str, bytes]]:
+    """The packs of a directory (*.toml) by name, unread. Raises OSError where there is no such directory."""
     if not directory.is_dir():
         raise NotADirectoryError(f"{directory}: not a directory of rule packs (*.toml)")
     return [(str(path), path.read_bytes()) for path in sorted(directory.glob("*.toml"))]

@@ -195,7 +195,7 @@ def _keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
             continue
         field = found.model_fields.get(part)
         found = _model_of(field.annotation) if field is not None else None
-    return list(found.model_fields) if found is not None else []
+    return [field.alias or name for name, field in found.model_fields.items()] if found is not None else []
 
 
 def _model_of(annotation: Any) -> type[BaseModel] | None:

@@ -10,14 +10,16 @@ from models.law.correction_rows import Correction
 from models.law.equipment_rows import CatalogueItem, FurnaceRule, FurnaceUse
 from models.law.factor_rows import Factor, FactorPolicy
 from models.law.limit_rows import Limit, Standard
+from models.law.process_rows import ProcessRange
 from models.law.rows import Identified
-from models.law.tariff_rows import EdgePolicy, Precedence, TariffRule
+from models.law.tariff_rows import EdgePolicy, Precedence, TariffIndustry, TariffRule
 from models.law.vocabulary import FactName, Industry, Metric, RegionName
 
 SECTIONS: Final[Mapping[str, type[Identified]]] = MappingProxyType(
     {
         "region": RegionName,
         "industry": Industry,
+        "tariff_industry": TariffIndustry,
         "metric": Metric,
         "fact": FactName,
         "standard": Standard,
@@ -31,6 +33,7 @@ SECTIONS: Final[Mapping[str, type[Identified]]] = MappingProxyType(
         "furnace_rule": FurnaceRule,
         "furnace_use": FurnaceUse,
         "catalogue_item": CatalogueItem,
+        "process_range": ProcessRange,
     }
 )
 

@@ -54,6 +54,7 @@ UNITS: Final[Mapping[str, Unit]] = MappingProxyType(
         "kWh": Unit("electricity", Decimal(1), "kilowatt-hours"),
         "MWh": Unit("electricity", Decimal(1000), "megawatt-hours"),
         "万kWh": Unit("electricity", Decimal(10_000), "ten thousand kilowatt-hours"),
+        "gce": Unit("standard coal", Decimal("0.001"), "grams of standard coal"),
         "kgce": Unit("standard coal", Decimal(1), "kg of standard coal"),
         "tce": Unit("standard coal", Decimal(1000), "tonnes of standard coal"),
         # inputs of corrections

@@ -19,6 +19,9 @@ from monitor.supervise import ExitCode
 
 if TYPE_CHECKING:
     from models.domain.register import RegisterRows
+    from models.law.faults import LawFault
+    from models.law.library import Law
+    from monitor.config.law_sections import LawSettings
     from monitor.config.settings import Settings
     from monitor.register.faults import CellFault
 
@@ -32,7 +35,10 @@ def check(
     encoding: EncodingOption = Encoding.UTF_8,
     as_json: Json = False,
 ) -> None:
-    """Check configuration and register. Exit code 78: configuration at fault; 65: register at fault; 0: all is well."""
+    """Check configuration, rule packs and register.
+
+    Exit code 78: configuration or rule packs at fault; 65: register at fault; 0: all is well.
+    """
     from monitor.config.settings import exposures
     from monitor.register.show import row_counts
 
@@ -41,22 +47,31 @@ def check(
     rows, register_faults, missing = _rows(register if register is not None else named, encoding.value)
     if settings is not None and rows is not None:
         config_faults = _unknown_publishers(settings, rows, str(config or ""))
-    code = _exit_code(config_faults, register_faults, missing)
+    law, law_faults = _law(settings.law) if settings is not None else (None, ())
+    code = ExitCode.CONFIG if law_faults else _exit_code(config_faults, register_faults, missing)
     if as_json:
         answer = {
             "ok": code is ExitCode.OK,
             "config": [asdict(fault) for fault in config_faults],
             "register": [asdict(fault) for fault in register_faults],
+            "law": [asdict(fault) for fault in law_faults],
+            "law_version": None if law is None else law.version,
             "missing": missing,
             "rows": None if rows is None else row_counts(rows),
         }
         typer.echo(json.dumps(answer, ensure_ascii=False))
     else:
         _print(config_faults, register_faults, missing)
+        for law_fault in law_faults:
+            typer.echo(str(law_fault))
+        if law_faults:
+            typer.echo(f"规则包有 {len(law_faults)} 处错误 / {len(law_faults)} faults in the rule packs")
         if code is ExitCode.OK:
             checked = "配置和登记簿 / configuration and register" if rows is not None else "配置 / configuration"
             typer.echo(f"没有错误 / no faults: {checked}")
             typer.echo(_what_was_read(rows))
+            if law is not None:
+                typer.echo(f"规则包 / rule packs: {law.version}")
         for exposure in exposures(settings) if settings is not None else ():
             typer.echo(f"注意 note: {exposure}")
     raise typer.Exit(code)
@@ -81,6 +96,18 @@ def _settings(config: Path | None) -> tuple[Settings | None, Sequence[ConfigFaul
     try:
         return load_settings(config), ()
     except ConfigFaults as error:
+        return None, error.faults
+
+
+def _law(settings: LawSettings) -> tuple[Law | None, Sequence[ConfigFault | LawFault]]:
+    """The rule packs the settings ask for, or what is wrong with them."""
+    from models.law.faults import LawFaults
+    from monitor.config.faults import ConfigFaults
+    from monitor.rule_packs import law_in_force
+
+    try:
+        return law_in_force(settings), ()
+    except (ConfigFaults, LawFaults) as error:
         return None, error.faults
 
 

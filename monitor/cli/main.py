@@ -65,6 +65,7 @@ _add_commands()
 
 def exit_code_of(error: Exception) -> ExitCode | None:
     """The exit code of a fault whose message is all a user needs; None: a fault of ours, shown with its traceback."""
+    from models.law.faults import LawFaults
     from monitor.cli.access import AccessError
     from monitor.commands import CommandRefused
     from monitor.config.secret_files import SecretFileError
@@ -72,7 +73,7 @@ def exit_code_of(error: Exception) -> ExitCode | None:
     from monitor.storage import StoreError, StoreLocked, StoreNewer
 
     match error:
-        case ConfigFaults() | SecretFileError() | StoreNewer() | SchemaTooNew():
+        case ConfigFaults() | LawFaults() | SecretFileError() | StoreNewer() | SchemaTooNew():
             return ExitCode.CONFIG
         case StoreLocked():
             return ExitCode.TEMPORARY

@@ -15,7 +15,7 @@ from models.domain.channels import CHANNELS
 from models.domain.readings import ID_PATTERN
 from monitor.config.faults import unknown_key_remedy
 
-AdapterName = Literal["canonical", "arrow", "generic", "kept", "status"]
+AdapterName = Literal["canonical", "arrow", "generic", "output", "furnace", "kept", "status"]
 
 
 def is_loopback(host: str) -> bool:
@@ -180,8 +180,8 @@ class SubscriptionSettings(Section):
 
 DEFAULT_SUBSCRIPTIONS: Final = (
     SubscriptionSettings(topic="grid/v1/+/readings", adapter="canonical"),
-    SubscriptionSettings(topic="grid/v1/+/furnace", adapter="kept"),
-    SubscriptionSettings(topic="grid/v1/+/output", adapter="kept"),
+    SubscriptionSettings(topic="grid/v1/+/furnace", adapter="furnace"),
+    SubscriptionSettings(topic="grid/v1/+/output", adapter="output"),
     SubscriptionSettings(topic="grid/v1/+/status", adapter="status"),
 )
 

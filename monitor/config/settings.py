@@ -28,6 +28,7 @@ from monitor.config.faults import (
     unknown_key_remedy,
 )
 from monitor.config.handling_sections import HandlingSettings
+from monitor.config.intensity_sections import IntensitySettings
 from monitor.config.keeping_sections import (
     OLD_DAYS_MARGIN,
     BackupSettings,
@@ -35,6 +36,7 @@ from monitor.config.keeping_sections import (
     RetentionSettings,
     ScopeSettings,
 )
+from monitor.config.law_sections import LawSettings
 from monitor.config.outlet_sections import OUTLET_FILES, OUTLET_SECRETS, SinkSettings, WebhookSettings
 from monitor.config.secret_files import SecretFileError, read_secret
 from monitor.config.sections import (
@@ -110,6 +112,8 @@ class Settings(BaseSettings):
     detectors: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Settings per detector.")
     leads: LeadSettings = Field(default_factory=LeadSettings)
     handling: HandlingSettings = Field(default_factory=HandlingSettings)
+    law: LawSettings = Field(default_factory=LawSettings)
+    intensity: IntensitySettings = Field(default_factory=IntensitySettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     sinks: SinkSettings = Field(default_factory=SinkSettings)
     ops: OpsSettings = Field(default_factory=OpsSettings)

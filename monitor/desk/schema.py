@@ -261,3 +261,48 @@ REPORTS: Final = sa.Table(
 """Output and heats as stated, every statement once: `content` is the digest of what it says, whoever said it. Derived
 from the journal, of which `seq` is the record. `subject` is the enterprise, site, line or furnace, the days are local;
 rows with one key and revision and several contents contradict each other."""
+
+FLAGS: Final = sa.Table(
+    "flags",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True, nullable=False),
+    sa.Column("uscc", sa.Text, nullable=False),
+    sa.Column("period", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("revision", BIG, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("content_sha256", sa.Text, nullable=False),
+    sa.Column("inputs_sha256", sa.Text, nullable=False),
+    sa.Column("law_digest", sa.Text, nullable=False),
+    sa.Column("law_version", sa.Text, nullable=False),
+    sa.Column("register", sa.Text, nullable=False),
+    sa.Column("revised_at_ms", BIG, nullable=False),
+    sa.UniqueConstraint("uscc", "period", "subject", name="one_flag_an_enterprise_and_period"),
+    sa.CheckConstraint("revision >= 1", name="flag_revision_counts_from_one"),
+    sa.CheckConstraint(
+        "status IN ('flag', 'clear', 'undetermined', 'needs_data', 'needs_review')", name="flag_status_known"
+    ),
+    sa.CheckConstraint("subject IN ('power', 'water')", name="flag_subject_known"),
+    sa.CheckConstraint("length(period) IN (4, 7)", name="flag_period_is_a_month_or_a_year"),
+    sa.Index("flags_by_period", "period", "uscc", "subject"),
+    sqlite_strict=True,
+)
+"""The tariff consequence of an enterprise and period as it stands; digests say what it was last judged with."""
+
+FLAG_REVISIONS: Final = sa.Table(
+    "flag_revisions",
+    METADATA,
+    sa.Column("flag_id", sa.Text, sa.ForeignKey("flags.id"), primary_key=True, nullable=False),
+    sa.Column("revision", BIG, primary_key=True, nullable=False),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("recorded_at_ms", BIG, nullable=False),
+    sa.Column("inputs_sha256", sa.Text, nullable=False),
+    sa.Column("law_digest", sa.Text, nullable=False),
+    sa.Column("law_version", sa.Text, nullable=False),
+    sa.Column("register", sa.Text, nullable=False),
+    sa.Column("body", BYTES, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.CheckConstraint("cause IN ('first', 'data', 'law', 'data_and_law')", name="flag_cause_known"),
+    sqlite_strict=True,
+)
+"""The trail of a flag: what it said at each change and what it was judged with, never rewritten."""

@@ -1,4 +1,4 @@
-"""What judged and what was known, kept by version: registers, detector settings, lead rules, payload profiles.
+"""What judged and what was known, kept by version: registers, detector settings, lead rules, profiles, rule packs.
 
 A lead's revision names versions; the files here are what they stand for, so that an evidence pack of an old revision
 can be made long after the settings have changed. Written once each, never changed: their names are their digests.
@@ -20,6 +20,7 @@ import zstandard
 from connectors.adapters.base import Adapter
 from detectors.base import Detector, LooksBack
 from models.domain.register import Register, RegisterRows
+from models.law.library import Law, assemble
 from monitor.config.detectors import build_detectors
 from monitor.config.parts import subscribed_adapters
 from monitor.config.sections import LeadSettings, SubscriptionSettings
@@ -31,6 +32,7 @@ from monitor.storage import disk_errors, sync_directory
 ORIGINS_NAME: Final = "origins"
 _SAFE: Final = re.compile(r"^[A-Za-z0-9._-]{1,80}$")
 _MAX_REGISTER_BYTES: Final = 1 << 31
+_MAX_PACKS_BYTES: Final = 1 << 26
 
 AnyDetector = Detector | LooksBack
 
@@ -50,7 +52,9 @@ def detector_tables(detectors: Sequence[AnyDetector]) -> dict[str, dict[str, Any
     return {d.name: {f.name: getattr(d, f.name) for f in dataclasses.fields(d)} for d in detectors}  # type: ignore[arg-type]
 
 
-def keep_origins(state_dir: Path, settings: Settings, register: Register, detectors: Sequence[AnyDetector]) -> None:
+def keep_origins(
+    state_dir: Path, settings: Settings, register: Register, detectors: Sequence[AnyDetector], law: Law
+) -> None:
     """Keep what judges from now on, where it is not kept yet. Raises what the disk raises."""
     folder = state_dir / ORIGINS_NAME
     leads = settings.leads.model_dump(mode="json")
@@ -70,6 +74,28 @@ def keep_origins(state_dir: Path, settings: Settings, register: Register, detect
     name = f"register-{register.version}.json.zst"
     if _SAFE.match(register.version) and not (folder / name).is_file():
         _put(folder / name, zstandard.ZstdCompressor(level=6).compress(rows_to_json(register.rows)))
+    name = f"law-{law.digest}.json.zst"
+    if not (folder / name).is_file():
+        texts = [[source, data.decode("utf-8")] for source, data in law.sources]
+        _put(folder / name, zstandard.ZstdCompressor(level=6).compress(canonical_json(texts)))
+
+
+def kept_law(state_dir: Path, digest: str) -> Law | None:
+    """The rule packs of a digest, None where they are not kept.
+
+    Raises LawFaults where this program no longer takes them, ValueError where the file is not those packs.
+    """
+    path = state_dir / ORIGINS_NAME / f"law-{digest}.json.zst"
+    if not _SAFE.match(digest) or not path.is_file():
+        return None
+    try:
+        body = zstandard.ZstdDecompressor().decompress(path.read_bytes(), max_output_size=_MAX_PACKS_BYTES)
+    except zstandard.ZstdError as error:
+        raise ValueError(f"{path} cannot be unpacked: {error}") from error
+    law = assemble((name, text.encode()) for name, text in msgspec.json.decode(body, type=list[tuple[str, str]]))
+    if law.digest != digest:
+        raise ValueError(f"{path} does not hold the rule packs its name says")
+    return law
 
 
 def kept_register(state_dir: Path, version: str) -> RegisterRows | None:
@@ -163,6 +189,8 @@ def _fits(state_dir: Path, path: Path, kind: str, version: str) -> bool:
     match kind:
         case "register":
             return kept_register(state_dir, version) is not None
+        case "law":
+            return kept_law(state_dir, version) is not None
         case "detectors":
             tables = kept_detectors(state_dir, version)
             same_bytes = tables is not None and canonical_json(tables) == path.read_bytes()

@@ -81,7 +81,7 @@ def measure(meters: int, told: Callable[[str], None]) -> LeadOut:
         daemon.state_dir.mkdir(mode=0o700)
         store_register(daemon.state_dir, district.register().rows, now_ms)
         with daemon, Sender(broker.port) as sender:
-            wait_ready(port)
+            wait_ready(daemon, port)
             took_s: list[float] = []
             first_s: list[float] = []
             first_ms = nights[0].start_ms

@@ -63,7 +63,7 @@ def measure(meters: int, days: int, told: Callable[[str], None]) -> Restart:
         store_register(folder / "state", district.register().rows, now_ms)
         told("start after kill -9: the first start")
         with daemon:
-            first_ready_s = wait_ready(port)
+            first_ready_s = wait_ready(daemon, port)
             told("start after kill -9: a wave, and the kill")
             with Sender(broker.port) as sender:
                 for payload in district.arrow_wave(0, last_ms + STEP_MS):
@@ -72,7 +72,7 @@ def measure(meters: int, days: int, told: Callable[[str], None]) -> Restart:
                 daemon.kill()
             daemon.start()
             told("start after kill -9: the second start")
-            ready_s = wait_ready(port)
+            ready_s = wait_ready(daemon, port)
             return Restart(meters, rows, ready_s, cpu_s(daemon.pid), first_ready_s, rss_mib(daemon.pid))
 
 
@@ -126,10 +126,12 @@ def rss_mib(pid: int) -> float:
     raise RuntimeError(f"process {pid} has no resident memory")
 
 
-def wait_ready(port: int) -> float:
-    """Seconds until the daemon says that it is ready."""
+def wait_ready(daemon: DaemonProcess, port: int) -> float:
+    """Seconds until the daemon says that it is ready; raises `RuntimeError` where it ends before."""
     began_s = time.perf_counter()
     while time.perf_counter() - began_s < _LONGEST_S:
+        if not daemon.running:
+            raise RuntimeError(f"the daemon ended: {daemon.said}")
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1.0):
                 return time.perf_counter() - began_s

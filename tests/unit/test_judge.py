@@ -205,9 +205,7 @@ def test_how_many_meters_are_judged_and_stored_at_once_changes_nothing(
     assert answers[0][2]
 
 
-def test_sealed_sites_are_judged_before_all_others(
-    district: District, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sealed_sites_are_judged_before_all_others(district: District, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitor.judge.CHUNK_METERS", 1)
     monkeypatch.setattr("monitor.judge.STORE_METERS", 1)
     district.feed(by_hour([*steady("calm", [0]), *steady("shut", [0], 210.0, channel="p_mean_kw")], 12))

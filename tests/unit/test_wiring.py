@@ -12,6 +12,7 @@ from monitor.config.detectors import build_detectors
 from monitor.config.settings import Settings
 from monitor.desk.database import DeskError
 from monitor.replay import Tally
+from monitor.rule_packs import law_in_force
 from monitor.storage import StoreLocked
 from monitor.wiring import PROVISIONAL, open_core, software_version, versions
 from tests.support.district import START_MS, District, by_hour, register, steady
@@ -21,7 +22,7 @@ REGISTER = register()
 
 def named(**sections: object) -> dict[str, str]:
     settings = Settings.model_validate(sections)
-    return versions(settings, REGISTER, build_detectors(settings.detectors))
+    return versions(settings, REGISTER, build_detectors(settings.detectors), law_in_force(settings.law))
 
 
 def test_versions_change_with_what_they_name_and_with_nothing_else() -> None:

@@ -1,0 +1,334 @@
+"""What the house knows of an enterprise in a period, as the facts a surcharge is judged by. Nothing is guessed.
+
+From the register: where it is, its trade, what is declared (sheet `declared`). From the account: electricity and
+output. From intensity: the figures of the year and the limits they are held against.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from models.domain.accounts import Account, Period
+from models.domain.register import Declared, Enterprise, Register
+from models.law.tariff_facts import TariffFacts
+from monitor.tariffs.places import NATION, industry_of, region_of
+
+INDUSTRY: Final = "industry"
+REGION: Final = "region"
+_WORDS: Final = frozenset({"equipment_class", "process", "billing_base", "product"})
+_YES_NO: Final = frozenset({"capacity_cut_done", "concealed"})
+_NUMBERS: Final = frozenset({"renewables_share", "renewables_incentive_share"})
+_DATES: Final = frozenset({"production_date"})
+_BASES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "production_electricity": "production_kwh",
+        "liquid_aluminium_electricity": "liquid_aluminium_kwh",
+    }
+)
+_WATER_FUEL: Final = "fresh-water"
+WATER_FACT: Final = "water_m3"
+_QUOTA: Final = MappingProxyType({True: "water_quota_m3_per_month", False: "water_quota_m3_per_year"})
+_TRUE: Final = frozenset({"是", "yes", "true"})
+_FALSE: Final = frozenset({"否", "no", "false"})
+DECLARABLE: Final = tuple(
+    sorted(
+        {INDUSTRY, REGION, "equipment_kind", "equipment_excepted", "water_price_cny_per_m3", "water_rule"}
+        | _WORDS
+        | _YES_NO
+        | _NUMBERS
+        | _DATES
+        | set(_QUOTA.values())
+    )
+)
+"""Facts of the register's sheet `declared` that surcharges ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure of intensity: what was used per unit of product in `period`, and the limit it is held against.
+
+    `status` is that of the limit verdict; `limit` the corrected limit, None where there is none.
+    """
+
+    industry: str
+    product: str
+    metric: str
+    unit: str
+    period: str
+    status: str
+    actual: Decimal | None
+    limit: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everything the house knows that bears on one enterprise and period. `metrics`: of the period itself, of its
+    calendar year and of the year before; `parts`: the accounts of the months of a year, else empty."""
+
+    uscc: str
+    period: Period
+    account: Account | None
+    metrics: tuple[Metric, ...] = ()
+    parts: tuple[Account, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`cases`: one for each industry of the enterprise; `notes`: what was left out and why."""
+
+    cases: tuple[TariffFacts, ...]
+    coverage: Decimal | None
+    notes: tuple[str, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+def facts_of(
+    known: Known, enterprise: Enterprise, register: Register, industry_of_product: Mapping[str, str], *, region: str
+) -> Facts:
+    """The facts of an enterprise in a period; no case where its industry is not known.
+
+    `industry_of_product`: industries of the packs by product; `region`: that of enterprises whose district tells none.
+    """
+    period, uscc = known.period, known.uscc
+    notes: list[str] = []
+    declared = register.declared_on(uscc, period.last)
+    own = _declared(declared, notes)
+    account = known.account
+    industries = _industries(known, enterprise, declared, register, industry_of_product)
+    here = str(declared[REGION].value).strip() if REGION in declared else region_of(enterprise.district)
+    common: dict[str, Any] = {
+        **own,
+        "enterprise": enterprise.name or uscc,
+        "region": here if here != NATION else region,
+        "period_from": period.first,
+        "period_to": period.last,
+        "electricity": _electricity(account, register, period, notes),
+        "equipment": _equipment(account, register, uscc, period, notes),
+    }
+    water = _water(known, declared, notes)
+    if water is not None:
+        common["water"] = water
+    common = {name: value for name, value in common.items() if value not in (None, (), {})}
+    cases = []
+    for industry in industries:
+        facts = {**common, INDUSTRY: industry, **_measured(known, industry, notes)}
+        case = _valid(facts, notes)
+        if case is not None:
+            cases.append(case)
+    coverage = account.electricity.coverage if account is not None else None
+    return Facts(tuple(cases), coverage, tuple(dict.fromkeys(notes)))
+
+
+def _industries(
+    known: Known,
+    enterprise: Enterprise,
+    declared: Mapping[str, Declared],
+    register: Register,
+    industry_of_product: Mapping[str, str],
+) -> list[str]:
+    """As declared, else of what is made, else of the trade."""
+    if INDUSTRY in declared:
+        return [declared[INDUSTRY].value.strip()]
+    made = {total.product for total in known.account.output} if known.account is not None else set()
+    made |= {metric.product for metric in known.metrics}
+    for site in register.sites_of(known.uscc):
+        if site.valid_on(known.period.last):
+            made |= {line.product for line in register.lines_of(site.site) if line.valid_on(known.period.last)}
+    found = {industry_of_product[product] for product in made if product in industry_of_product}
+    by_trade = industry_of(enterprise.trade)
+    return sorted(found) if found else [by_trade] if by_trade is not None else []
+
+
+def _declared(declared: Mapping[str, Declared], notes: list[str]) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for name, row in declared.items():
+        if name in _WORDS:
+            facts[name] = row.value.strip()
+        elif name in _YES_NO | _NUMBERS | _DATES:
+            value = _value(name, row.value)
+            if value is None:
+                notes.append(f"{name} = {row.value}: 未采用 / not used")
+            else:
+                facts[name] = value
+    return facts
+
+
+def _value(name: str, text: str) -> bool | Decimal | dt.date | None:
+    if name in _YES_NO:
+        return _yes_no(text)
+    return _date(text) if name in _DATES else _number(text)
+
+
+def _yes_no(text: str) -> bool | None:
+    word = text.strip().lower()
+    return True if word in _TRUE else False if word in _FALSE else None
+
+
+def _date(text: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(text.strip())
+    except ValueError:
+        return None
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text.strip())
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _electricity(account: Account | None, register: Register, period: Period, notes: list[str]) -> dict[str, Decimal]:
+    if account is None or account.electricity.kwh is None:
+        return {}
+    found = {"all_kwh": account.electricity.kwh}
+    lines = [entry for entry in account.sites if entry.line]
+    if lines and all(entry.electricity.kwh is not None for entry in lines):
+        found["production_kwh"] = sum((entry.electricity.kwh or Decimal(0) for entry in lines), Decimal(0))
+    elif (only := register.declared_on(account.uscc, period.last).get("billing_base")) is not None:
+        base = _BASES.get(only.value.strip())
+        if base is not None:
+            found[base] = account.electricity.kwh
+    for base, name in _BASES.items():
+        marked = [entry for entry in lines if _says(register, account.uscc, entry.line, "billing_base", period) == base]
+        if marked and all(entry.electricity.kwh is not None for entry in marked):
+            found[name] = sum((entry.electricity.kwh or Decimal(0) for entry in marked), Decimal(0))
+    if account.electricity.coverage < 1:
+        share = account.electricity.coverage * 100
+        notes.append(f"电量覆盖率 {share:.2f}%，未按比例放大 / electricity covers {share:.2f}% of the time, not scaled up")
+    return found
+
+
+def _equipment(
+    account: Account | None, register: Register, uscc: str, period: Period, notes: list[str]
+) -> tuple[dict[str, Any], ...]:
+    """Lines with a declared class or kind of equipment, each with its electricity."""
+    lines = sorted({row.line for row in register.declared_of(uscc) if row.line and row.valid_on(period.last)})
+    found = []
+    for line in lines:
+        of_line = {row.fact: row.value.strip() for row in register.declared_of(uscc) if row.line == line}
+        device: dict[str, Any] = {"name": line}
+        if "equipment_class" in of_line:
+            device["equipment_class"] = of_line["equipment_class"]
+        if "equipment_kind" in of_line:
+            device["kind"] = of_line["equipment_kind"]
+        if len(device) == 1:
+            continue
+        excepted = _yes_no(of_line["equipment_excepted"]) if "equipment_excepted" in of_line else None
+        if excepted is not None:
+            device["excepted"] = excepted
+        entry = account.of_line(line) if account is not None else None
+        if entry is not None and entry.electricity.kwh is not None:
+            device["kwh"] = entry.electricity.kwh
+        elif entry is None:
+            notes.append(f"生产线 {line} 无单独计量 / line {line} has no electricity of its own")
+        found.append(device)
+    return tuple(found)
+
+
+def _says(register: Register, uscc: str, line: str, fact: str, period: Period) -> str | None:
+    rows = (row for row in register.declared_of(uscc) if row.line == line and row.fact == fact)
+    return next((row.value.strip() for row in rows if row.valid_on(period.last)), None)
+
+
+def _measured(known: Known, industry: str, notes: list[str]) -> dict[str, Any]:
+    """Figures of the years, and the worst excess over a limit in the period itself, else in the year before."""
+    mine = [metric for metric in known.metrics if metric.industry == industry]
+    figures = [
+        {"metric": one.metric, "value": one.actual, "unit": one.unit, "year": int(one.period)}
+        for one in mine
+        if one.actual is not None and len(one.period) == 4
+    ]
+    facts: dict[str, Any] = {"figures": tuple(figures)} if figures else {}
+    output = _output(known, mine)
+    if output is not None:
+        facts["output_t"] = output
+    held = _held(known, mine)
+    if held is not None and held.actual is not None and held.limit is not None:
+        facts.update(limit=held.limit, actual=held.actual, limit_unit=held.unit)
+    elif doubtful := [one for one in mine if one.status in ("needs_review", "undetermined") and one.actual is not None]:
+        named = ", ".join(sorted({f"{one.product} {one.metric} {one.period}" for one in doubtful}))
+        notes.append(f"限额判定尚无结论，未采用：{named} / limit verdicts without a conclusion are not used: {named}")
+    return facts
+
+
+def _held(known: Known, metrics: Sequence[Metric]) -> Metric | None:
+    """The figure that is furthest over its limit, of the period itself where it has any."""
+    decided = [one for one in metrics if one.status in ("meets", "exceeds") and one.actual is not None and one.limit]
+    for wanted in (known.period.name, str(known.period.first.year - 1)):
+        of_period = [one for one in decided if one.period == wanted]
+        if of_period:
+            return max(of_period, key=_excess)
+    return None
+
+
+def _excess(metric: Metric) -> Decimal:
+    if metric.actual is None or not metric.limit:
+        return Decimal(-1)
+    return (metric.actual - metric.limit) / abs(metric.limit)
+
+
+def _output(known: Known, metrics: Sequence[Metric]) -> Decimal | None:
+    """Tonnes of the one product there is; None where there are several, or another unit."""
+    if known.account is None:
+        return None
+    made = [total for total in known.account.output if total.quantity is not None]
+    products = {metric.product for metric in metrics}
+    mine = [total for total in made if total.product in products] if len(made) > 1 else made
+    return mine[0].quantity if len(mine) == 1 and mine[0].unit == "t" else None
+
+
+def _water(known: Known, declared: Mapping[str, Declared], notes: list[str]) -> dict[str, Any] | None:
+    """Water used against the quota of a month or of a year; None where no quota of the period's kind is declared."""
+    quota_row = declared.get(_QUOTA[len(known.period.name) == 7])
+    if quota_row is None:
+        return None
+    quota = _number(quota_row.value)
+    used = _water_used(known.parts or ((known.account,) if known.account is not None else ()))
+    if quota is None or used is None:
+        notes.append(f"用水：定额或用水量缺失 / water: the quota or what was used ({WATER_FACT}) is missing")
+        return None
+    facts: dict[str, Any] = {"quota_m3": quota, "used_m3": used}
+    if "water_price_cny_per_m3" in declared:
+        price = _number(declared["water_price_cny_per_m3"].value)
+        if price is not None:
+            facts["price_cny_per_m3"] = price
+    if "water_rule" in declared:
+        facts["rule"] = declared["water_rule"].value.strip()
+    return facts
+
+
+def _water_used(accounts: Iterable[Account]) -> Decimal | None:
+    """m3 over the accounts: what reports state as `water_m3`, else fresh water among the media; None for none."""
+    total: Decimal | None = None
+    for account in accounts:
+        stated = [value for name, value in account.facts if name == WATER_FACT and isinstance(value, Decimal)]
+        media = [one.use for one in account.fuels if one.use.fuel == _WATER_FUEL and one.use.unit in ("t", "m3")]
+        used = stated[-1] if stated else sum((use.quantity for use in media), Decimal(0)) if media else None
+        if used is not None:
+            total = used if total is None else total + used
+    return total
+
+
+def _valid(facts: dict[str, Any], notes: list[str]) -> TariffFacts | None:
+    """The facts checked; declared ones that do not fit are left out, named, one after the other."""
+    left = dict(facts)
+    for _ in range(len(facts)):
+        try:
+            return TariffFacts.model_validate(left)
+        except ValidationError as error:
+            key = next((str(one["loc"][0]) for one in error.errors() if one["loc"] and one["loc"][0] in left), None)
+            if key is None or key in (INDUSTRY, "period_from", "period_to"):
+                notes.append(f"事实不合规则 / the facts do not fit: {error.errors()[0]['msg']}")
+                return None
+            notes.append(f"{key} = {left[key]}: 未采用 / not used ({error.errors()[0]['msg']})")
+            del left[key]
+    return None
