@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 import numpy as np
@@ -11,31 +12,28 @@ from numpy.typing import NDArray
 
 from detectors.base import MOST_NIGHTS, RECENT_NIGHTS, Context
 from detectors.consumption_reasons import measures_of, reasons_of, register_mismatch
+from detectors.consumption_screen import ScreenLimits, could_be_a_change
 from models.domain.findings import Finding, Judgement, Status
 from models.domain.holidays import DayFacts, day_facts
 from models.domain.nights import Night
 from models.domain.register import CalendarKind, Register
 from models.domain.windows import PastNights, Window
-from models.learned.changes import Change, LevelLimits, ShareLimits, level_change, night_share_change
+from models.learned.changes import Change, ChangeCode, LevelLimits, ShareLimits, level_change, night_share_change
 from models.learned.habits import overdraw, restart, weekend_change
-from models.learned.own_past import NightRows, nan_median, own_past
+from models.learned.own_past import Bools, Floats, NightRows, Places, own_past
 
 _FEATURES: Final = ("energy_kwh", "coverage", "valley_share", "power_p95_kw")
 _WEEK: Final = 7
 _FEWEST_LATE: Final = 4
 """Nights of the last seven that must be known."""
-_OLDEST: Final = 10
-"""The oldest nights of the recent ones, before any change that may be suspect tonight."""
 _SLOWEST_VALLEY_S: Final = 3600
 """Cadence up to which the share of the valley hours means something."""
+_DAY_S: Final = 86_400
+"""Cadence from which a night is one value: its mean stands for its power, no quantile is computed from it."""
 _TARIFF_WEEKS: Final = 7
 _HALF: Final = 0.5
-_SCREEN_SHARE: Final = 0.8
-"""How much of a limit must be reached for a closer look."""
-_REST_BELOW: Final = 0.8
-
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
+_SLIDING: Final = (ChangeCode.WEEKEND, ChangeCode.OVERDRAW)
+"""Changes whose first night is not told apart from later ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,65 +81,44 @@ class Consumption:
 
     def screen(self, window: Window, context: Context) -> Bools:
         """(n,) meters whose last five weeks show anything that could be a change: a few percent of a district."""
-        n = len(window.meters)
         recent = context.recent
-        if n == 0 or len(recent.nights) < RECENT_NIGHTS:
-            return np.zeros(n, dtype=np.bool_)
+        passed = np.zeros(len(window.meters), dtype=np.bool_)
+        if len(recent.nights) < RECENT_NIGHTS:
+            return passed
         rows = _rows(recent, window.interval_s)
-        known = self._enough(rows)
-        if not bool(known.any()):
-            return known
-        energy = rows.usable_kwh()
-        late, old = nan_median(energy[:, -_WEEK:]), nan_median(energy[:, :_OLDEST])
-        moved = self._level_moved(energy, late, old)
-        moved |= _rest_moved(energy, _SCREEN_SHARE * self.weekend_closed)
-        if window.interval_s <= _SLOWEST_VALLEY_S:
-            share = nan_median(rows.valley_share[:, -_WEEK:]) - nan_median(rows.valley_share[:, :_OLDEST])
-            moved |= share > _SCREEN_SHARE * self.night_share
-        over = rows.peak_kw[:, -_WEEK:] > self.overdraw_margin * self._contracts(window, context.register)[:, None]
-        moved |= over.sum(axis=1) >= self.overdraw_nights
-        return np.asarray(known & moved, dtype=np.bool_)
-
-    def _level_moved(self, energy: Floats, late: Floats, old: Floats) -> Bools:
-        """The last week lies clear of the oldest nights, and so do the last four nights."""
-        latest = nan_median(energy[:, -4:])
-        rise = _SCREEN_SHARE * np.log(self.rise_ratio)
-        fall = _SCREEN_SHARE * np.log(self.fall_ratio)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            moves = np.log(np.maximum(np.stack([late, latest]), 1e-3)) - np.log(np.maximum(old, 1e-3))
-        far = (moves > rise).all(axis=0) | (moves < fall).all(axis=0)
-        return np.asarray(far & (np.abs(late - old) >= _HALF * 24.0 * self.least_kw))
+        some = np.flatnonzero(self._enough(rows))
+        meters = [window.meters[i] for i in some.tolist()]
+        contracts = _Contracts.of(meters, window.night, context.register)
+        passed[some] = could_be_a_change(
+            rows.of(some),
+            _days(recent, context.register),
+            meters,
+            ScreenLimits(
+                self.rise_ratio, self.fall_ratio, self.night_share, self.night_growth, self.weekend_closed,
+                self.overdraw_margin, self.overdraw_nights,
+            ),
+            self._least_kwh(contracts),
+            contracts.kva,
+            contracts.since,
+            valley=window.interval_s <= _SLOWEST_VALLEY_S,
+        )  # fmt: skip
+        return passed
 
     def evaluate(self, window: Window, context: Context) -> Judgement:
         """Judge every meter of the window; findings for SUSPECT meters."""
         n = len(window.meters)
         score = np.zeros(n)
-        statuses = [Status.CLEAR] * n
-        findings: list[Finding] = []
-        recent = _rows(context.recent, window.interval_s) if context.recent.nights else None
-        undetermined = np.zeros(n, dtype=np.bool_) if recent is None else ~self._enough(recent) & ~_lifeless(recent)
-        if recent is None:
-            undetermined[:] = True
+        undetermined = np.ones(n, dtype=np.bool_)
+        if context.recent.nights:
+            recent = _rows(context.recent, window.interval_s)
+            undetermined = ~self._enough(recent) & ~_lifeless(recent)
         score[undetermined] = np.nan
-        for i in np.flatnonzero(undetermined).tolist():
-            statuses[i] = Status.UNDETERMINED
-        long_past = context.long_past
-        if long_past is not None and len(long_past.nights):
-            rows = _rows(long_past, window.interval_s)
-            seen = np.isfinite(rows.energy_kwh).any(axis=1) & ~undetermined
-            days = day_facts([night.date for night in long_past.nights], context.register.rows.calendar)
-            contracts = self._contracts(window, context.register)
-            tariff_moved = _tariff_moved(context.register, window.night)
-            for i in np.flatnonzero(seen).tolist():
-                look = _Look(rows.of(i), days, float(contracts[i]), tariff_moved)
-                changes = self._changes(look)
-                if not changes:
-                    continue
-                score[i] = _score(changes)
-                if self._of_last_month(look, window.night):
-                    continue
-                statuses[i] = Status.SUSPECT
-                findings.append(self._finding(window, context.register, i, float(score[i]), changes))
+        statuses = [Status.UNDETERMINED if unknown else Status.CLEAR for unknown in undetermined.tolist()]
+        findings: list[Finding] = []
+        for i, changes in self._found(window, context, ~undetermined):
+            score[i] = _score(changes)
+            statuses[i] = Status.SUSPECT
+            findings.append(self._finding(window, context.register, i, float(score[i]), changes))
         return Judgement(
             detector=self.name,
             meters=window.meters,
@@ -151,6 +128,29 @@ class Consumption:
             findings=tuple(findings),
         )
 
+    def _found(self, window: Window, context: Context, judged: Bools) -> Iterator[tuple[int, tuple[Change, ...]]]:
+        """Meters of the window with changes that are not the month before's, strongest change first."""
+        long_past = context.long_past
+        if long_past is None or not len(long_past.nights):
+            return
+        seen = np.isfinite(long_past.values["energy_kwh"]).any(axis=1) & judged
+        some = np.flatnonzero(seen)
+        if some.size == 0:
+            return
+        contracts = _Contracts.of([window.meters[i] for i in some.tolist()], window.night, context.register)
+        look = _Look(
+            _rows(_of(long_past, some), window.interval_s),
+            _days(long_past, context.register),
+            contracts,
+            self._least_kwh(contracts),
+            _tariff_moved(context.register, window.night),
+        )
+        found = self._changes(look)
+        self._leave_out_last_month(found, look, window.night)
+        for row in sorted(found):
+            if found[row]:
+                yield int(some[row]), tuple(sorted(found[row], key=lambda change: (-change.ratio, change.code)))
+
     def _enough(self, rows: NightRows) -> Bools:
         energy = rows.usable_kwh()
         known = np.isfinite(energy)
@@ -158,62 +158,64 @@ class Consumption:
         enough = (known.sum(axis=1) >= self.least_nights) & (known[:, -_WEEK:].sum(axis=1) >= _FEWEST_LATE)
         return np.asarray(enough & alive, dtype=np.bool_)
 
-    def _contracts(self, window: Window, register: Register) -> Floats:
-        rows = [register.meter(meter, window.night.date) for meter in window.meters]
-        return np.array([row.contract_kva if row is not None and row.contract_kva else np.inf for row in rows])
+    def _least_kwh(self, contracts: _Contracts) -> Floats:
+        """(n,) change of a night's energy below which it is a trifle."""
+        contract_kw = np.where(np.isfinite(contracts.kva), self.least_contract_share * contracts.kva, 0.0)
+        return np.asarray(24.0 * np.maximum(self.least_kw, contract_kw))
 
-    def _changes(self, look: _Look, back: int = 0) -> tuple[Change, ...]:
-        """What holds `back` nights ago, strongest first, from what is known now."""
-        columns, days = look.columns, look.days
-        if back:
-            columns, days = columns.until(-back), _until(days, -back)
-        past = own_past(columns, days, settled=self.span_nights)
-        if past is None or not np.isfinite(past.energy_kwh[-_WEEK:]).any():
-            return ()
-        floor_kw = self.least_kw
-        if np.isfinite(look.contract_kva):
-            floor_kw = max(floor_kw, self.least_contract_share * look.contract_kva)
-        least_kwh = 24.0 * floor_kw
-        limits = LevelLimits(
-            self.rise_ratio, self.fall_ratio, self.rise_nights, self.fall_nights, self.span_nights, self.own_times,
-            least_kwh,
-        )  # fmt: skip
-        found = [
-            level_change(past, limits),
+    def _changes(self, look: _Look) -> dict[int, list[Change]]:
+        """By row, what holds on the last night of the look."""
+        past = own_past(look.columns, look.days, settled=self.span_nights)
+        level = LevelLimits(
+            self.rise_ratio, self.fall_ratio, self.rise_nights, self.fall_nights, self.span_nights, self.own_times
+        )
+        kinds = [
+            level_change(past, level, look.least_kwh),
             restart(
                 past,
                 idle_nights=self.idle_nights,
                 load_nights=self.load_nights,
                 span_nights=self.span_nights,
-                least_kwh=least_kwh,
+                least_kwh=look.least_kwh,
             ),
-            weekend_change(past, closed=self.weekend_closed, least_kwh=least_kwh),
+            weekend_change(past, closed=self.weekend_closed, least_kwh=look.least_kwh),
+            overdraw(
+                past,
+                look.contracts.kva,
+                look.contracts.since,
+                margin=self.overdraw_margin,
+                nights=self.overdraw_nights,
+            ),
         ]
-        if not look.tariff_moved:
-            found.append(
-                night_share_change(
-                    past,
-                    ShareLimits(
-                        rise=self.night_share,
-                        growth=self.night_growth,
-                        nights=self.rise_nights,
-                        span_nights=self.span_nights,
-                        own_times=self.own_times,
-                        least_kwh=0.2 * least_kwh,
-                    ),
-                )
+        if not look.tariff_moved and bool(np.isfinite(past.valley_share[:, -_WEEK:]).any()):
+            share = ShareLimits(
+                rise=self.night_share,
+                growth=self.night_growth,
+                nights=self.rise_nights,
+                span_nights=self.span_nights,
+                own_times=self.own_times,
             )
-        if np.isfinite(look.contract_kva):
-            found.append(overdraw(past, look.contract_kva, margin=self.overdraw_margin, nights=self.overdraw_nights))
-        changes = [change for change in found if change is not None]
-        return tuple(sorted(changes, key=lambda change: (-change.ratio, change.code)))
+            kinds.append(night_share_change(past, share, 0.2 * look.least_kwh))
+        found: dict[int, list[Change]] = {}
+        for kind in kinds:
+            for row, change in kind.items():
+                found.setdefault(row, []).append(change)
+        return found
 
-    def _of_last_month(self, look: _Look, night: Night) -> bool:
-        """Whether the change was already suspect in the month before: its lead stands there."""
-        first = night.date.day
-        if first > self.span_nights:
-            return False
-        return any(self._changes(look, back) for back in range(first, self.span_nights + 1))
+    def _leave_out_last_month(self, found: dict[int, list[Change]], look: _Look, night: Night) -> None:
+        """Take out changes that were already suspect in the month before: their lead stands there."""
+        month_began = night.date.replace(day=1).toordinal()
+        for back in range(night.date.day, self.span_nights + 1):
+            waiting = [
+                row
+                for row, changes in sorted(found.items())
+                if any(c.code in _SLIDING or c.onset + self.load_nights <= month_began for c in changes)
+            ]
+            if not waiting:
+                return
+            then = self._changes(look.before(back, np.array(waiting, dtype=np.intp)))
+            for at, row in enumerate(waiting):
+                found[row] = [change for change in found[row] if not _told(change, then.get(at, []))]
 
     def _finding(
         self, window: Window, register: Register, i: int, score: float, changes: tuple[Change, ...]
@@ -234,13 +236,55 @@ class Consumption:
 
 
 @dataclass(frozen=True, slots=True)
+class _Contracts:
+    """Contracted capacity of n meters, infinite where unknown, and the ordinal of its first day."""
+
+    kva: Floats
+    since: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, meters: Sequence[str], night: Night, register: Register) -> _Contracts:
+        rows = [register.contract(meter, night.date) for meter in meters]
+        return cls(
+            np.array([np.inf if row is None else row[0] for row in rows], dtype=np.float64),
+            np.array([0 if row is None else row[1].toordinal() for row in rows], dtype=np.int64),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class _Look:
-    """One meter under examination."""
+    """Meters under examination: nightly columns (n, k), their days, what the register says."""
 
     columns: NightRows
     days: DayFacts
-    contract_kva: float
+    contracts: _Contracts
+    least_kwh: Floats
     tariff_moved: bool
+
+    def before(self, back: int, some: Places) -> _Look:
+        """Some of the meters, as they stood `back` nights ago, from what is known now."""
+        return _Look(
+            self.columns.until(-back).of(some),
+            self.days.until(-back),
+            _Contracts(self.contracts.kva[some], self.contracts.since[some]),
+            self.least_kwh[some],
+            self.tariff_moved,
+        )
+
+
+def _told(change: Change, then: Sequence[Change]) -> bool:
+    """Whether the same change was there already."""
+    return any(
+        one.code == change.code and (change.code in _SLIDING or abs(one.onset - change.onset) <= _WEEK) for one in then
+    )
+
+
+def _of(past: PastNights, some: Places) -> PastNights:
+    return PastNights(past.nights, {name: past.values[name][some] for name in _FEATURES})
+
+
+def _days(past: PastNights, register: Register) -> DayFacts:
+    return day_facts([night.date for night in past.nights], register.rows.calendar)
 
 
 def _rows(past: PastNights, interval_s: int) -> NightRows:
@@ -248,7 +292,10 @@ def _rows(past: PastNights, interval_s: int) -> NightRows:
     share = columns["valley_share"]
     if interval_s > _SLOWEST_VALLEY_S:
         share = np.full_like(share, np.nan)
-    return NightRows(columns["energy_kwh"], share, columns["power_p95_kw"], columns["coverage"])
+    rows = NightRows(columns["energy_kwh"], share, columns["power_p95_kw"], columns["coverage"])
+    if interval_s >= _DAY_S:
+        return replace(rows, peak_kw=rows.usable_kwh() / 24.0)
+    return rows
 
 
 def _lifeless(rows: NightRows) -> Bools:
@@ -256,22 +303,6 @@ def _lifeless(rows: NightRows) -> Bools:
     energy = np.where(np.isfinite(rows.energy_kwh), rows.energy_kwh, 0.0)
     nothing = np.abs(energy).max(axis=1, initial=0.0) <= 0.0
     return np.asarray(np.isfinite(rows.energy_kwh).any(axis=1) & nothing, dtype=np.bool_)
-
-
-def _rest_moved(energy_kwh: Floats, closed: float) -> Bools:
-    """(n,) meters one of whose weekdays was low five and four weeks ago and in none of the last three weeks."""
-    weeks = energy_kwh[:, -5 * _WEEK :].reshape(len(energy_kwh), 5, _WEEK)
-    level = np.maximum(nan_median(weeks), 1e-3)
-    share = np.minimum(weeks / level[:, :, None], 1.0)
-    old = 0.5 * (np.fmax.reduce(share[:, :2], axis=1) + np.fmin.reduce(share[:, :2], axis=1))
-    usual = nan_median(np.moveaxis(share[:, 2:], 1, 2))
-    lowest = np.fmin.reduce(share[:, 2:], axis=1)
-    up = (old < _REST_BELOW) & (usual >= old + closed * (1.0 - old)) & (lowest >= old + 0.5 * closed * (1.0 - old))
-    return np.asarray(up.any(axis=1))
-
-
-def _until(days: DayFacts, end: int) -> DayFacts:
-    return DayFacts(days.ordinal[:end], days.weekday[:end], days.special[:end], days.festival[:end], days.known[:end])
 
 
 def _tariff_moved(register: Register, night: Night) -> bool:

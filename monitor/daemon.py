@@ -32,6 +32,7 @@ from monitor.link import LinkWatch
 from monitor.lookout import MAX_THREAD_AGE_S, Lookout
 from monitor.metrics import Metrics, SendResult
 from monitor.observer import MetricsObserver, publishers_ahead
+from monitor.occurrences import Occurrences
 from monitor.ops.http import ops_app
 from monitor.ops.local_api import local_app
 from monitor.ops.local_socket import bind_local_socket
@@ -53,6 +54,7 @@ log = logging.getLogger(__name__)
 
 IDLE_WAIT_S: Final = 0.1
 STORE_PROBE_S: Final = 1.0
+START_ALLOWANCE_S: Final = 60
 SILENCES_EVERY_S: Final = 5.0
 
 
@@ -104,7 +106,8 @@ class Daemon:
             settings.intake.queue_messages, settings.intake.queue_bytes, put_wait_s=settings.mqtt.keepalive_s / 3
         )
         self.observer = DaemonObserver(self.metrics, clock, on_lead)
-        self.link = LinkWatch(self.metrics, self.supervisor)
+        self.occurrences = Occurrences(clock)
+        self.link = LinkWatch(self.metrics, self.supervisor, clock, self.occurrences)
         self.mqtt = MqttSource(mqtt_connection(settings), self.queue, clock, self.link)
         self.service = service or ServiceManager(None)
         self.ops_port = 0
@@ -163,6 +166,7 @@ class Daemon:
             if self._fed is not None:
                 self._fed.feed.start()
             self.link.expects_session = core.journal.head > 0
+            self._note_downtime(core)
             self.mqtt.start()
             watch = Lookout(
                 supervisor=supervisor,
@@ -176,6 +180,7 @@ class Daemon:
                 feed=self._fed.feed if self._fed is not None else None,
                 time_watch=None if self._simulated else self.observer.time_watch,
                 service=self.service,
+                occurrences=self.occurrences,
             ).start()
             supervisor.advance(State.RUN)
             self.service.ready()
@@ -237,8 +242,16 @@ class Daemon:
             kept.append(Chore("backup", None, self._nightly.run))
         by_the_clock = [] if self._simulated else [tick, *kept]
         scan = Chore("scan", None, self._scan.run)
+        noted = Chore("occurrences", 1.0, self.occurrences.write)
         packs = Chore("packs", LOOK_EVERY_S, self._look_at_packs)
-        return [*by_the_clock, seal, silences, stale, checkpoint, scan, packs, *fed]
+        return [*by_the_clock, seal, silences, stale, checkpoint, scan, packs, noted, *fed]
+
+    def _note_downtime(self, core: Core) -> None:
+        """Nothing was committed for longer than two ticks and a start take: a gap, told as such (rule D11)."""
+        last_ms = core.journal.last_committed_ms()
+        allowed_ms = 1000 * (2 * self.settings.time.tick_s + START_ALLOWANCE_S)
+        if not self._simulated and last_ms is not None and self.clock.wall_ms() - last_ms > allowed_ms:
+            self.link.was_down(last_ms)
 
     def _look_at_packs(self, _: Core) -> bool:
         """Packs that changed on disk are told of; they count from the next start."""

@@ -169,7 +169,7 @@ _INTENSITY: Final = Wording(
     title=Bilingual("疑似超能耗限额", "possible excess over an energy limit"),
     summary=Bilingual(
         "疑似超能耗限额：按截至 {last} 的统计期电量、燃料和申报产量核算，{who}的单位产品能耗高于现行强制性限额标准，"
-        "请按依据中的算式逐步复核。",
+        "请核查，并按依据中的算式逐步复核。",
         "Possible excess over an energy limit: from electricity, fuels and declared output of the period that ends on "
         "{last}, the energy per product of {who} is above the mandatory limit in force. Please redo the calculation "
         "given with the evidence.",
@@ -198,7 +198,7 @@ _INTENSITY: Final = Wording(
 _OUTPUT: Final = Wording(
     title=Bilingual("产量与用电不符", "declared output does not fit the electricity"),
     summary=Bilingual(
-        "产量与用电不符：{who}在截至 {last} 的统计期申报的产量与其用电不符，请核查产量、炉次和计量。",
+        "疑似产量与用电不符：{who}在截至 {last} 的统计期申报的产量与其用电不符，请核查产量、炉次和计量。",
         "Declared output does not fit the electricity: in the period that ends on {last} the output declared by {who} "
         "does not fit its electricity. Please check output, heats and metering.",
     ),
@@ -209,7 +209,7 @@ _OUTPUT: Final = Wording(
         ),
         Bilingual(
             "是否有外购半成品、委外加工，或未申报的产品和工序。",
-            "Whether semi-finished goods are bought, work is done elsewhere, or products and processes are not declared.",
+            "Whether semi-finished goods are bought, work is done elsewhere, or products are not declared.",
         ),
         Bilingual(
             "是否有未登记的电源、电表或旁路用电，炉次是否漏报。",
@@ -222,7 +222,7 @@ _OUTPUT: Final = Wording(
 _EQUIPMENT: Final = Wording(
     title=Bilingual("疑似限制/淘汰类设备", "possible equipment of a restricted or eliminated class"),
     summary=Bilingual(
-        "疑似限制/淘汰类设备：{who}登记的炉子（截至 {last}）符合目录或文件所述特征，请到现场核实。",
+        "疑似限制/淘汰类设备：{who}登记的炉子（截至 {last}）符合目录或文件所述特征，请核查实物。",
         "Possible equipment of a restricted or eliminated class: a furnace registered for {who} (as of {last}) fits "
         "what a catalogue or document describes. Please check on site.",
     ),
@@ -233,7 +233,7 @@ _EQUIPMENT: Final = Wording(
         ),
         Bilingual(
             "实际产品和原料：铸件、钢锭、钢坯、不锈钢或特种合金；有无精炼设备。",
-            "What is really made and from what: castings, ingots, billets, stainless or special alloys; refining on site.",
+            "What is made and from what: castings, ingots, billets, stainless or special alloys; refining on site.",
         ),
         Bilingual(
             "检查之日现行的目录版本和原文。", "Which edition of the catalogue is in force on the day, in its own words."

@@ -16,6 +16,7 @@ from monitor.desk.outbox_rows import waiting
 from monitor.influx_feed import InfluxFeed
 from monitor.intake import IntakeQueue
 from monitor.metrics import Metrics, SecurityEvent
+from monitor.occurrences import Occurrences
 from monitor.outbox import OutboxSender
 from monitor.storage import StoreError, StoreFull
 from monitor.supervise import DRAIN_LIMIT_S, ExitCode, State, Supervisor, ThreadName
@@ -45,6 +46,7 @@ class Lookout:
     sinks: Sequence[str]
     time_watch: TimeWatch | None
     service: ServiceManager
+    occurrences: Occurrences
     feed: InfluxFeed | None = None
 
     def start(self) -> threading.Thread:
@@ -101,6 +103,7 @@ class Lookout:
         if step_s is not None:
             log.warning("the wall clock was stepped by %.1f s", step_s)
             self.metrics.security_events.labels(event=SecurityEvent.CLOCK_STEP).inc()
+            self.occurrences.clock_stepped(step_s)
         doubt = watch.doubt()
         if doubt is None:
             self.supervisor.recover(State.DEGRADED_TIME)

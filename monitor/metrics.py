@@ -17,6 +17,7 @@ from models.domain.leads import LeadKind
 from models.domain.readings import RejectReason
 from monitor.audit.scan import ScannedStore
 from monitor.desk.events import ChangeKind
+from monitor.desk.gaps import GapCause
 from monitor.supervise import State, ThreadName
 
 NAMESPACE: Final = "gridwarden"
@@ -70,12 +71,6 @@ class SecurityEvent(StrEnum):
     SIGNATURE = "signature"
     LINK = "link"
     CLOCK_STEP = "clock_step"
-
-
-class GapCause(StrEnum):
-    """Why readings may be missing (rule D11)."""
-
-    SESSION_LOST = "session_lost"
 
 
 class LinkEvent(StrEnum):

@@ -62,6 +62,12 @@ class DayFacts:
     festival: NDArray[np.bool_]
     known: NDArray[np.bool_]
 
+    def until(self, end: int) -> DayFacts:
+        """The facts up to a day, as a slice's end."""
+        return DayFacts(
+            self.ordinal[:end], self.weekday[:end], self.special[:end], self.festival[:end], self.known[:end]
+        )
+
 
 @lru_cache(maxsize=4096)
 def day_kind(date: dt.date) -> DayKind:

@@ -341,6 +341,18 @@ class Register:
     def meter(self, meter: str, on: dt.date) -> Meter | None:
         return _valid(self._meters.get(meter, ()), on)
 
+    def contract(self, meter: str, on: dt.date) -> tuple[float, dt.date] | None:
+        """Contracted capacity of a meter in kVA and the first date on which it was that; None where it has none."""
+        rows = self._meters.get(meter, ())
+        row = _valid(rows, on)
+        if row is None or not row.contract_kva:
+            return None
+        since = row.valid_from
+        for earlier in reversed(rows):
+            if earlier.valid_to == since and earlier.contract_kva == row.contract_kva:
+                since = earlier.valid_from
+        return row.contract_kva, since
+
     def site(self, site: str, on: dt.date) -> Site | None:
         return _valid(self._sites.get(site, ()), on)
 
@@ -362,6 +374,18 @@ class Register:
     def line(self, line: str, on: dt.date) -> Line | None:
         return _valid(self._lines.get(line, ()), on)
 
+    def furnace_rows(self, furnace: str) -> Sequence[Furnace]:
+        """Every row of a furnace, of any date."""
+        return self._furnace_ids.get(furnace, ())
+
+    def line_rows(self, line: str) -> Sequence[Line]:
+        """Every row of a line, of any date."""
+        return self._lines.get(line, ())
+
+    def site_rows(self, site: str) -> Sequence[Site]:
+        """Every row of a site, of any date."""
+        return self._sites.get(site, ())
+
     def lines_of(self, site: str) -> Sequence[Line]:
         """Every row of a site's lines, of any date."""
         return self._site_lines.get(site, ())
@@ -369,6 +393,10 @@ class Register:
     def sites_of(self, uscc: str) -> Sequence[Site]:
         """Every row of an enterprise's sites, of any date."""
         return self._enterprise_sites.get(uscc, ())
+
+    def rows_of_meter(self, meter: str) -> Sequence[Meter]:
+        """Every row of a meter, of any date."""
+        return self._meters.get(meter, ())
 
     def meter_rows_of(self, site: str) -> Sequence[Meter]:
         """Every row of a site's meters, of any date."""

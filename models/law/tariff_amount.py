@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
 from models.law.numbers import PRECISION, shown
-from models.law.steps import Citation, Missing, Step
+from models.law.steps import Missing, Step
 from models.law.tariff_case import TariffCase, cite_rule
 from models.law.tariff_facts import BillingBase, TariffFacts
 from models.law.tariff_rows import TariffRule
@@ -140,7 +140,7 @@ def billed(case: TariffCase, verdict: TariffVerdict, table: TariffRule) -> Tarif
         return verdict
     facts = case.facts
     base, assumed = _base(facts, verdict, table)
-    verdict = replace(verdict, amount_per_t=_per_tonne(verdict))
+    verdict = _per_tonne(facts, verdict)
     if not verdict.surcharge:
         return replace(verdict, base=base, amount=fen(Decimal(0)))
     if base is None:
@@ -167,16 +167,21 @@ def billed(case: TariffCase, verdict: TariffVerdict, table: TariffRule) -> Tarif
     return replace(verdict, quantity=found.value, amount=amount, amount_per_t=per_t, steps=steps)
 
 
-def _per_tonne(verdict: TariffVerdict) -> Decimal | None:
-    """Surcharge per tonne of product where consumption in kWh/t decided the tier."""
-    if verdict.surcharge is None or verdict.actual is None or verdict.figure_unit != "kWh/t":
-        return None
-    return fen(verdict.actual * verdict.surcharge)
+def _per_tonne(facts: TariffFacts, verdict: TariffVerdict) -> TariffVerdict:
+    """With the surcharge per tonne of product, where consumption in kWh/t is known."""
+    own = [one.value for one in facts.figures if one.unit == "kWh/t"]
+    kwh_per_t = own[0] if len(own) == 1 else None
+    if verdict.actual is not None:
+        kwh_per_t = verdict.actual if verdict.figure_unit == "kWh/t" else None
+    if verdict.surcharge is None or kwh_per_t is None:
+        return verdict
+    amount = fen(kwh_per_t * verdict.surcharge)
+    formula = f"{shown(kwh_per_t)} × {shown(verdict.surcharge)} = {shown(amount)}"
+    step = Step("每吨产品加价", "surcharge per tonne of product", formula, amount, "CNY/t")
+    return replace(verdict, amount_per_t=amount, steps=(*verdict.steps, *((step,) if amount else ())))
 
 
-def _base(
-    facts: TariffFacts, verdict: TariffVerdict, table: TariffRule
-) -> tuple[BillingBase | None, tuple[str, ...]]:
+def _base(facts: TariffFacts, verdict: TariffVerdict, table: TariffRule) -> tuple[BillingBase | None, tuple[str, ...]]:
     rule = verdict.rule
     stated = rule.billing_base if rule is not None and rule.billing_base is not None else table.billing_base
     if stated is not None:
@@ -185,7 +190,9 @@ def _base(
         zh, en = BASE_WORDS[facts.billing_base]
         return facts.billing_base, (f"计费电量按所给事实：{zh} / the billing base is the one the facts give: {en}",)
     if verdict.kind in ("differential", "tiered"):
-        assumed = "文件未写明计费电量，按生产用电量计 / the source names no billing base: production electricity is taken"
+        assumed = (
+            "文件未写明计费电量，按生产用电量计 / the source names no billing base: production electricity is taken"
+        )
         return "production_electricity", (assumed,)
     return None, ()
 
@@ -245,6 +252,3 @@ def _kwh(facts: TariffFacts, base: BillingBase, verdict: TariffVerdict) -> _Kwh:
 def _same_year(facts: TariffFacts, verdict: TariffVerdict) -> bool:
     """Whether the consumption is that of the very period charged: else it says nothing of its electricity."""
     return verdict.figure_year == facts.period_from.year
-
-
-__all__ = ["BASE_WORDS", "Citation", "adjusted", "billed", "fen"]

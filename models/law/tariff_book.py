@@ -69,7 +69,9 @@ def live(rule: TariffRule, on: date, decided: date | None) -> bool:
     return decided is None or rule.issued is None or rule.issued <= decided
 
 
-def replaced_by(rule: TariffRule, *, industry: str, listed: str | None, chain: tuple[RowId, ...], on: date) -> str | None:
+def replaced_by(
+    rule: TariffRule, *, industry: str, listed: str | None, chain: tuple[RowId, ...], on: date
+) -> str | None:
     """The rule that stands in its place for an industry and class (None: not listed) on a day, None where none does."""
     for one in (*rule.superseded_for, *rule.stopped_for):
         if one.industry == industry and one.begins <= on and _covers(one, listed) and one.region in (None, *chain):

@@ -16,7 +16,10 @@ from models.law.tariff_rows import TariffRule
 from models.law.tariff_verdict import KIND_WORDS, Preview, TariffVerdict
 from models.law.verdict import LimitVerdict
 
-UNVERIFIED: Final = ("依据未经核实，只作预览，不得执行", "what it rests on is not verified: a preview, not to be billed")
+UNVERIFIED: Final = (
+    "依据未经核实，只作预览，不得执行",
+    "what it rests on is not verified: a preview, not to be billed",
+)
 NOTICE: Final = "the text of the notice"
 
 

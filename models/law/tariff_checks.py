@@ -171,7 +171,9 @@ def phases_and_years_follow_on(rows: Rows) -> Iterator[RowProblem]:
         if rule.phases:
             first = rule.phases[0]
             if first.times_first is not None:
-                yield _problem(rule, ("phases", 0), "a multiple of itself", "The first phase has surcharges of its own.")
+                yield _problem(
+                    rule, ("phases", 0), "a multiple of itself", "The first phase has surcharges of its own."
+                )
             if first.begins != rule.effective_from:
                 problem = f"the first phase begins on {first.begins}, the rule on {rule.effective_from}"
                 yield _problem(rule, ("phases", 0, "from"), problem, "Both begin on the same day.")

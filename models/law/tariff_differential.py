@@ -43,6 +43,7 @@ def judge_differential(case: TariffCase) -> TariffVerdict | None:
         return _not_listed(case, rules, classes, unsure)
     best = max(sure or other, key=lambda offer: offer.surcharge)
     verdict = _charged(case, best, offers)
+    verdict = replace(verdict, missing=(*verdict.missing, *unsure))
     if not sure:
         return withheld(verdict)
     dearer = [offer for offer in other if offer.surcharge > best.surcharge]
@@ -133,7 +134,14 @@ def _offers(case: TariffCase, rule: TariffRule, listed: str) -> list[_Offer]:
 def _charged(case: TariffCase, best: _Offer, offers: list[_Offer]) -> TariffVerdict:
     rule = best.rule
     cited = cite_rule(rule)
-    step = Step(f"差别电价加价（{best.listed}）", f"surcharge of the class {best.listed}", best.formula, best.surcharge, "CNY/kWh", cited)
+    step = Step(
+        f"差别电价加价（{best.listed}）",
+        f"surcharge of the class {best.listed}",
+        best.formula,
+        best.surcharge,
+        "CNY/kWh",
+        cited,
+    )
     lower = [one for one in offers if one is not best and one.confidence == "V"]
     notes = tuple(
         f"{one.rule.id} {one.listed} {shown(one.surcharge)}：不叠加，按较高者 / not stacked: the higher counts"
@@ -163,9 +171,7 @@ def _charged(case: TariffCase, best: _Offer, offers: list[_Offer]) -> TariffVerd
     return billed(case, adjusted(case, verdict, rule), rule)
 
 
-def _not_listed(
-    case: TariffCase, rules: list[TariffRule], classes: list[str], unsure: list[Missing]
-) -> TariffVerdict:
+def _not_listed(case: TariffCase, rules: list[TariffRule], classes: list[str], unsure: list[Missing]) -> TariffVerdict:
     rule = next((one for one in rules if one.enforceable), rules[0])
     facts = case.facts
     if unsure:

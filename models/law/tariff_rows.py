@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -26,11 +27,19 @@ from models.law.tariff_parts import (
 )
 from models.law.units import UNITS
 
-ANY_INDUSTRY = "any"
+ANY_INDUSTRY: Final = "any"
 """Stands for every industry: who is meant then follows from the limit, or from the bureau's list."""
 
-UNKNOWN_REGION = "unknown"
+UNKNOWN_REGION: Final = "unknown"
 """The region of a notice whose city is not known: it is used only where the facts name the notice."""
+
+
+_BASIS_OF: Final[Mapping[RuleKind, str]] = {
+    "differential": "equipment_class",
+    "tiered": "metric",
+    "punitive": "excess_ratio",
+    "water": "quota_excess",
+}
 
 
 def _rule_region(value: str) -> str:
@@ -141,32 +150,34 @@ class TariffRule(Dated):
                 raise KeyFault("effective_from", "missing. Say from which day the rule is in force")
             if not self.industries:
                 raise KeyFault("industries", 'missing. Name the industries, or ["any"]')
-        wanted = {
-            "differential": "equipment_class",
-            "tiered": "metric",
-            "punitive": "excess_ratio",
-            "water": "quota_excess",
-        }.get(self.kind)
+        wanted = _BASIS_OF.get(self.kind)
         if self.basis != wanted:
             raise KeyFault("basis", f"a rule of kind {self.kind} has basis {wanted or '(none)'}. Correct kind or basis")
-        tables = [bool(self.tiers), bool(self.phases), bool(self.thresholds), bool(self.threshold_rows)]
-        if sum(tables) > 1:
+        if (self.metric is None) != (self.unit is None):
+            raise KeyFault("unit", "metric and unit go together. Give both")
+        return self
+
+    @model_validator(mode="after")
+    def _has_one_table(self) -> Self:
+        tables = sum(map(bool, (self.tiers, self.phases, self.thresholds, self.threshold_rows)))
+        if tables > 1:
             raise KeyFault("tiers", "two tables of surcharges: tiers, phases, thresholds, threshold_rows. Keep one")
-        if self.kind == "framework":
-            if any(tables):
-                raise KeyFault("kind", "a framework has no table of surcharges. Correct the kind")
-        elif not any(tables) and not self.unknown and self.follows is None:
+        if self.kind == "framework" and tables:
+            raise KeyFault("kind", "a framework has no table of surcharges. Correct the kind")
+        if self.kind != "framework" and not tables and not self.unknown and self.follows is None:
             raise KeyFault("kind", "no table of surcharges. Give tiers, or say in unknown what was not found")
-        if bool(self.thresholds) != (self.step_kwh is not None) or bool(self.thresholds) != (
-            self.step_surcharge is not None
-        ):
+        if self.kind == "tiered" and tables and self.basis_period is None:
+            raise KeyFault("basis_period", "missing. Say calendar_year or previous_calendar_year")
+        return self
+
+    @model_validator(mode="after")
+    def _steps_go_with_thresholds(self) -> Self:
+        if len({bool(self.thresholds), self.step_kwh is not None, self.step_surcharge is not None}) > 1:
             raise KeyFault("thresholds", "thresholds, step_kwh and step_surcharge go together. Give all three")
         if self.step_kwh is not None and not self.step_kwh:
             raise KeyFault("step_kwh", "a step of zero. Give the size of a step")
-        if self.kind == "tiered" and self.follows is None and self.basis_period is None and any(tables):
-            raise KeyFault("basis_period", "missing. Say calendar_year or previous_calendar_year")
-        if (self.metric is None) != (self.unit is None):
-            raise KeyFault("unit", "metric and unit go together. Give both")
+        if self.metric is None and (self.thresholds or (self.kind == "tiered" and self.tiers)):
+            raise KeyFault("metric", "missing. Name the metric the bounds are on, and its unit")
         return self
 
     def concerns(self, industry: str) -> bool:

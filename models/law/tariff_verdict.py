@@ -10,7 +10,8 @@ from typing import Final, Literal
 from models.law.rows import Confidence
 from models.law.steps import Citation, Missing, Step
 from models.law.tariff_facts import BillingBase
-from models.law.tariff_rows import RuleKind, TariffRule
+from models.law.tariff_parts import RuleKind
+from models.law.tariff_rows import TariffRule
 
 TariffStatus = Literal["flag", "clear", "undetermined", "needs_data", "needs_review"]
 """flag: a surcharge follows. clear: none does. undetermined: the law as known here has no answer. needs_data: figures

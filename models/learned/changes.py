@@ -1,7 +1,7 @@
-"""Changes of level and of night share in a meter's own past.
+"""Changes of level and of night share in the own pasts of many meters.
 
-Every function looks at one meter's nights up to the last one and says whether a change that began a little while ago
-still holds. None: nothing to see, or the past does not suffice.
+Every function looks at the nights of each meter up to the last one and says, by the meter's row, which change that
+began a little while ago still holds. Meters of which nothing is said: nothing to see, or the past does not suffice.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.learned.own_past import OwnPast, middle, rolling_median
-
-Floats = NDArray[np.float64]
+from models.learned.own_past import Bools, Floats, OwnPast, nan_median
+from models.learned.steps import Steps, fresh_steps
 
 
 class ChangeCode(StrEnum):
@@ -46,6 +44,10 @@ class Change:
     usual: float
 
 
+Changes = dict[int, Change]
+"""By row of the past."""
+
+
 @dataclass(frozen=True, slots=True)
 class LevelLimits:
     """Least factor of a rise and largest of a fall; nights it must have held; the meter's own moves it must exceed."""
@@ -56,197 +58,100 @@ class LevelLimits:
     fall_nights: int
     span_nights: int
     own_times: float
-    least_kwh: float
 
 
 IDLE_SHARE: Final = 0.15
 """Energy relative to the working level at or below which a night is idle."""
-_BEFORE: Final = 24
-"""Comparable nights before a change that it is compared with."""
-_FEWEST_BEFORE: Final = 16
-_STRETCH: Final = 6
-"""Comparable nights, a week's worth, whose median is a level."""
-_LATEST: Final = 4
 _KNOWN_LEVEL_DAYS: Final = 150
-_APART: Final = 14
-"""Comparable nights between two low weeks that are not the same one."""
-_SEASON_DAYS: Final = 28
-YEAR_DAYS: Final = 364
-_LITTLE_PAST: Final = 50
 _UNKNOWN_RESTLESSNESS: Final = 0.3
 _UNKNOWN_SHARE_RESTLESSNESS: Final = 0.05
 HABIT_NIGHTS: Final = 14
-_LONG_STRETCH: Final = 11
-"""Comparable nights that make a low level known: longer than a shutdown for maintenance."""
 _NEW_LEVEL: Final = 0.15
 """Distance, in logs, that a new level keeps from every level of the known past."""
 _NEW_SHARE: Final = 0.03
 
 
-def level_change(past: OwnPast, limits: LevelLimits) -> Change | None:
-    """A sudden rise or fall of the level of working nights that has held and that the past does not know."""
-    at = np.flatnonzero(past.at_work)
-    track = _Track(past.log_level[at], past.days.ordinal[at], int(past.days.ordinal[-1]))
-    step = track.fresh_step(limits.rise_nights, limits.fall_nights, limits.span_nights)
-    if step is None:
-        return None
-    cut, size = step
-    sign = 1.0 if size > 0.0 else -1.0
-    least = float(np.log(limits.rise)) if size > 0.0 else -float(np.log(limits.fall))
-    if sign * size < least or not track.holds(cut, size, least):
-        return None
-    usual = track.restlessness(cut, _UNKNOWN_RESTLESSNESS)
-    needed = max(least, limits.own_times * usual)
-    hidden = int((past.censored & (past.days.ordinal >= track.day[cut])).sum())
-    if hidden > 0.25 * (len(at) - cut):
-        return None
-    if sign * size < needed or track.known_level(cut, sign, _NEW_LEVEL) or track.same_last_year(cut, sign, size):
-        return None
-    first = max(0, cut - _BEFORE)
-    before_kwh, after_kwh = middle(past.energy_kwh[at[first:cut]]), middle(past.energy_kwh[at[cut:]])
-    code = _level_code(past, at[cut:], sign, before_kwh, after_kwh)
-    if code is None or abs(after_kwh - before_kwh) < limits.least_kwh:
-        return None
-    return Change(
-        code=code,
-        onset=int(track.day[cut]),
-        before=before_kwh,
-        after=after_kwh,
-        ratio=sign * size / needed,
-        nights_before=cut - first,
-        nights_after=len(at) - cut,
-        usual=float(np.exp(usual)),
-    )
+def level_change(past: OwnPast, limits: LevelLimits, least_kwh: Floats) -> Changes:
+    """A sudden rise or fall of the level of working nights that has held and that the past does not know.
+
+    `least_kwh` (n,): a smaller change of a night's energy is a trifle.
+    """
+    steps = fresh_steps(past, past.log_level, past.at_work, limits.span_nights)
+    found: Changes = {}
+    for sign, least, nights in (
+        (1.0, float(np.log(limits.rise)), limits.rise_nights),
+        (-1.0, -float(np.log(limits.fall)), limits.fall_nights),
+    ):
+        mine = steps.of((sign * steps.size >= least) & (steps.held >= nights))
+        mine = mine.of(mine.hold(sign, least))
+        hidden = (past.censored[mine.meters] & (past.days.ordinal >= mine.onset[:, None])).sum(axis=1)
+        mine = mine.of(hidden <= 0.25 * mine.held)
+        usual = mine.restlessness(_UNKNOWN_RESTLESSNESS)
+        needed = np.maximum(least, limits.own_times * usual)
+        far = sign * mine.size >= needed
+        mine, usual, needed = mine.of(far), usual[far], needed[far]
+        new = ~mine.known_level(sign, _NEW_LEVEL, _KNOWN_LEVEL_DAYS)
+        new[new] = ~mine.of(new).same_last_year(sign)
+        found |= _level_changes(past, mine.of(new), sign, usual[new], needed[new], least_kwh)
+    return found
+
+
+def _level_changes(
+    past: OwnPast, steps: Steps, sign: float, usual: Floats, needed: Floats, least_kwh: Floats
+) -> Changes:
+    before_kwh, after_kwh = nan_median(steps.before(steps.energy_kwh)), nan_median(steps.after(steps.energy_kwh))
+    nights_before = np.isfinite(steps.before(steps.x)).sum(axis=1)
+    found: Changes = {}
+    for at, meter in enumerate(steps.meters.tolist()):
+        before, after = float(before_kwh[at]), float(after_kwh[at])
+        code = _level_code(past.energy_kwh[meter], past, steps, at, sign, before, after)
+        if code is None or abs(after - before) < least_kwh[meter]:
+            continue
+        found[meter] = Change(
+            code=code,
+            onset=int(steps.onset[at]),
+            before=before,
+            after=after,
+            ratio=float(sign * steps.size[at] / needed[at]),
+            nights_before=int(nights_before[at]),
+            nights_after=int(steps.held[at]),
+            usual=float(np.exp(usual[at])),
+        )
+    return found
 
 
 def _level_code(
-    past: OwnPast, since: NDArray[np.intp], sign: float, before_kwh: float, after_kwh: float
+    energy_kwh: Floats, past: OwnPast, steps: Steps, at: int, sign: float, before_kwh: float, after_kwh: float
 ) -> ChangeCode | None:
     """None for what other rules judge: a start after idleness, a dead meter, a plant that often stands idle."""
     if sign > 0.0:
         return None if before_kwh <= IDLE_SHARE * after_kwh else ChangeCode.RISE
     if after_kwh > IDLE_SHARE * before_kwh:
         return ChangeCode.FALL
-    if _dead(past.energy_kwh[since]) or _idled_before(past, int(since[0]), before_kwh):
+    earlier = past.days.ordinal < int(steps.onset[at])
+    if _dead(steps.energy_kwh[at, -int(steps.held[at]) :]) or _idled_before(
+        energy_kwh, earlier & ~past.days.festival, before_kwh
+    ):
         return None
     return ChangeCode.STOP
 
 
 def _dead(energy_kwh: Floats) -> bool:
     """Nothing, or the same number night after night: a meter that does not count, not a plant that stopped."""
-    return (
-        float(energy_kwh.max()) <= 0.0 or float((energy_kwh == np.sort(energy_kwh)[len(energy_kwh) // 2]).mean()) >= 0.6
-    )
+    usual = np.sort(energy_kwh)[len(energy_kwh) // 2]
+    return float(energy_kwh.max()) <= 0.0 or float((energy_kwh == usual).mean()) >= 0.6
 
 
-def _idled_before(past: OwnPast, cut: int, working_kwh: float) -> bool:
+def _idled_before(energy_kwh: Floats, when: Bools, working_kwh: float) -> bool:
     """Whether idle stretches are in the meter's habits, the festival weeks apart."""
-    use = np.isfinite(past.energy_kwh[:cut]) & ~past.days.festival[:cut]
-    stretches = runs(past.energy_kwh[:cut][use] <= IDLE_SHARE * working_kwh)
+    stretches = runs(energy_kwh[when & np.isfinite(energy_kwh)] <= IDLE_SHARE * working_kwh)
     return any(end - begin >= HABIT_NIGHTS for begin, end in stretches)
 
 
-def runs(idle: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def runs(idle: Bools) -> list[tuple[int, int]]:
     """(begin, end) of each stretch of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], idle.astype(np.int8), [0]])))
     return [(int(begin), int(end)) for begin, end in zip(edges[::2], edges[1::2], strict=True)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Track:
-    """Comparable nights of one quantity: values and the ordinals of their dates (k,), and tonight's ordinal."""
-
-    x: Floats
-    day: NDArray[np.int64]
-    tonight: int
-
-    def fresh_step(self, least_up: int, least_down: int, span_nights: int) -> tuple[int, float] | None:
-        """First night and size of the step that parts the late nights best (least absolute deviations), if it has held
-        for the least number of nights of its direction; `least_down` 0 looks for steps up alone."""
-        begins = int(np.searchsorted(self.day, self.tonight - span_nights))
-        first = max(begins - _BEFORE, 0)
-        best: tuple[float, int] | None = None
-        for cut in range(max(begins, first + _FEWEST_BEFORE), len(self.x) - 2):
-            cost = _spread(self.x[first:cut]) + _spread(self.x[cut:])
-            if best is None or cost < best[0]:
-                best = (cost, cut)
-        if best is None:
-            return None
-        cut = best[1]
-        size = self.size(cut)
-        least = least_up if size > 0.0 else least_down
-        return (cut, size) if 0 < least <= len(self.x) - cut else None
-
-    def size(self, cut: int) -> float:
-        return middle(self.x[cut:]) - middle(self.x[max(0, cut - _BEFORE) : cut])
-
-    def holds(self, cut: int, size: float, least: float) -> bool:
-        """Nearly every night since lies beyond the middle and hardly one before; it came within days; it still is."""
-        before, after = self.x[max(0, cut - _BEFORE) : cut], self.x[cut:]
-        sign = 1.0 if size > 0.0 else -1.0
-        center = middle(before) + 0.5 * size
-        return (
-            float((sign * (after - center) > 0.0).mean()) >= 0.8
-            and float((sign * (before - center) > 0.0).mean()) <= 0.15
-            and sign * (middle(after) - middle(before[-_STRETCH:])) >= 0.75 * least
-            and sign * (middle(after[-_LATEST:]) - middle(before)) >= 0.8 * least
-        )
-
-    def restlessness(self, cut: int, unknown: float) -> float:
-        """How far the level moves from `_BEFORE` nights to the `_STRETCH` after them, at most in nine of ten times.
-        With little past it is at least `unknown`."""
-        short, long = rolling_median(self.x[:cut], _STRETCH), rolling_median(self.x[:cut], _BEFORE)
-        count = cut - _STRETCH - _BEFORE + 1
-        if count < 10:
-            return unknown
-        usual = float(np.quantile(np.abs(short[_BEFORE : _BEFORE + count] - long[:count]), 0.9))
-        return max(usual, unknown) if count < _LITTLE_PAST else usual
-
-    def known_level(self, cut: int, sign: float, apart: float, known_days: int = _KNOWN_LEVEL_DAYS) -> bool:
-        """Whether it was about this level for a stretch in the months before, or in the same weeks of last year.
-
-        A low level is known too from two weeks well apart: a plant that now and then runs low does so again.
-        """
-        goal = sign * middle(self.x[cut:]) - apart
-        if self._reached(self._levels(cut, sign), cut, sign, goal, known_days).any():
-            return True
-        weeks = np.flatnonzero(self._reached(rolling_median(self.x[:cut], _STRETCH), cut, sign, goal, known_days))
-        return sign < 0.0 and bool(weeks.size) and int(weeks[-1] - weeks[0]) >= _APART
-
-    def _reached(self, levels: Floats, cut: int, sign: float, goal: float, known_days: int) -> NDArray[np.bool_]:
-        """Which of the levels before `cut` lie in the known time and reach the goal."""
-        ends, onset = self.day[cut - len(levels) : cut], int(self.day[cut])
-        near = (ends >= onset - known_days) | (np.abs(ends - onset + YEAR_DAYS) <= _SEASON_DAYS)
-        return np.asarray(near & (sign * levels > goal), dtype=np.bool_)
-
-    def same_last_year(self, cut: int, sign: float, size: float) -> bool:
-        """Whether it moved as far, the same way, within four weeks of the same date last year."""
-        stretch = _STRETCH if sign > 0.0 else _LONG_STRETCH
-        levels = self._levels(cut, sign)
-        near = np.flatnonzero(np.abs(self.day - int(self.day[cut]) + YEAR_DAYS) <= _SEASON_DAYS)
-        for then in near.tolist():
-            if _STRETCH <= then <= cut - stretch:
-                moved = float(levels[then]) - middle(self.x[max(0, then - _BEFORE) : then])
-                if sign * moved >= 0.6 * abs(size):
-                    return True
-        return False
-
-    def _levels(self, cut: int, sign: float) -> Floats:
-        """Level of each stretch before `cut`, by its first night. A low one needs four of five nights of a stretch that
-        is longer than a shutdown for maintenance."""
-        if sign > 0.0:
-            return rolling_median(self.x[:cut], _STRETCH)
-        if cut < _LONG_STRETCH:
-            return np.zeros(0)
-        stretches = np.sort(np.lib.stride_tricks.sliding_window_view(self.x[:cut], _LONG_STRETCH), axis=-1)
-        return np.asarray(stretches[:, _LONG_STRETCH - _LONG_STRETCH // 5 - 1])
-
-
-def _spread(values: Floats) -> float:
-    """Sum of absolute distances from the median; the values must not be empty."""
-    ordered = np.sort(values)
-    half = len(ordered) // 2
-    return float(ordered[len(ordered) - half :].sum() - ordered[:half].sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,35 +163,37 @@ class ShareLimits:
     nights: int
     span_nights: int
     own_times: float
-    least_kwh: float
 
 
-def night_share_change(past: OwnPast, limits: ShareLimits) -> Change | None:
-    """More of the energy in valley hours than ever, and more energy there: a night shift; a low day is none."""
-    at = np.flatnonzero(past.at_work & np.isfinite(past.valley_share))
-    track = _Track(past.valley_share[at], past.days.ordinal[at], int(past.days.ordinal[-1]))
-    step = track.fresh_step(limits.nights, 0, limits.span_nights)
-    if step is None:
-        return None
-    cut, size = step
-    if size < limits.rise or not track.holds(cut, size, limits.rise):
-        return None
-    usual = track.restlessness(cut, _UNKNOWN_SHARE_RESTLESSNESS)
-    needed = max(limits.rise, limits.own_times * usual)
-    if size < needed or track.known_level(cut, 1.0, _NEW_SHARE, known_days=cut) or track.same_last_year(cut, 1.0, size):
-        return None
-    first = max(0, cut - _BEFORE)
-    night_kwh = track.x * past.energy_kwh[at]
-    before_kwh, after_kwh = middle(night_kwh[first:cut]), middle(night_kwh[cut:])
-    if after_kwh < limits.growth * before_kwh or after_kwh - before_kwh < limits.least_kwh:
-        return None
-    return Change(
-        code=ChangeCode.NIGHT_SHARE,
-        onset=int(track.day[cut]),
-        before=middle(track.x[first:cut]),
-        after=middle(track.x[cut:]),
-        ratio=size / needed,
-        nights_before=cut - first,
-        nights_after=len(at) - cut,
-        usual=usual,
-    )
+def night_share_change(past: OwnPast, limits: ShareLimits, least_kwh: Floats) -> Changes:
+    """More of the energy in valley hours than ever, and more energy there: a night shift; a low day is none.
+
+    `least_kwh` (n,): less energy more in these hours is a trifle.
+    """
+    steps = fresh_steps(past, past.valley_share, past.at_work & np.isfinite(past.valley_share), limits.span_nights)
+    steps = steps.of((steps.size >= limits.rise) & (steps.held >= limits.nights))
+    steps = steps.of(steps.hold(1.0, limits.rise))
+    usual = steps.restlessness(_UNKNOWN_SHARE_RESTLESSNESS)
+    needed = np.maximum(limits.rise, limits.own_times * usual)
+    keep = steps.size >= needed
+    steps, usual, needed = steps.of(keep), usual[keep], needed[keep]
+    keep = ~steps.known_level(1.0, _NEW_SHARE, len(past.days.ordinal))
+    keep[keep] = ~steps.of(keep).same_last_year(1.0)
+    night_kwh = steps.x * steps.energy_kwh
+    before_kwh, after_kwh = nan_median(steps.before(night_kwh)), nan_median(steps.after(night_kwh))
+    keep &= (after_kwh >= limits.growth * before_kwh) & (after_kwh - before_kwh >= least_kwh[steps.meters])
+    before, after = nan_median(steps.before(steps.x)), nan_median(steps.after(steps.x))
+    nights_before = np.isfinite(steps.before(steps.x)).sum(axis=1)
+    return {
+        int(steps.meters[at]): Change(
+            code=ChangeCode.NIGHT_SHARE,
+            onset=int(steps.onset[at]),
+            before=float(before[at]),
+            after=float(after[at]),
+            ratio=float(steps.size[at] / needed[at]),
+            nights_before=int(nights_before[at]),
+            nights_after=int(steps.held[at]),
+            usual=float(usual[at]),
+        )
+        for at in np.flatnonzero(keep).tolist()
+    }

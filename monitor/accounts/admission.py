@@ -189,7 +189,7 @@ def _product(report: OutputReport, register: Register) -> _Refusal | None:
         hint = f"Meant {near[0]}? " if near else ""
         return (
             RejectReason.SCHEMA,
-            f"unknown product {ascii(report.product)[:60]}. {hint}Use an id of `gridwarden law list`, or a line's product",
+            f"unknown product {ascii(report.product)[:60]}. {hint}Take one of `gridwarden law list` or a line's",
         )
     unit = UNITS.get(report.unit)
     if unit is None or unit.kind not in OUTPUT_KINDS:

@@ -55,7 +55,6 @@ def divided(
     parts: Sequence[Part],
     site_of: Mapping[str, str],
     outputs: Mapping[Place, Sequence[OutputTotal]],
-    period: Period,
 ) -> Division:
     """Divide the electricity of meters. `site_of`: the site of each line; `outputs`: what lines made in the period.
 
@@ -65,17 +64,17 @@ def divided(
     """
     division = Division()
     children: dict[str, list[Part]] = defaultdict(list)
-    present = {part.meter for part in parts}
+    present = {part.meter: part.energy.site for part in parts}
     for part in parts:
         if part.parent in present:
             children[part.parent].append(part)
     order = {AllocationBasis.SHARE: 0, AllocationBasis.KWH: 1, AllocationBasis.OUTPUT: 2}
     with localcontext(PRECISION):
         for part in sorted(parts, key=lambda one: (order[_basis(one)], one.meter, one.stretch.first)):
-            _count_time(division, part, site_of)
+            _count_time(division, part, site_of, inside=present.get(part.parent) == part.energy.site)
             own = _own(division, part, children.get(part.meter, ()))
             if own is not None:
-                _divide(division, part, own, site_of, outputs, period)
+                _divide(division, part, own, site_of, outputs)
     return division
 
 
@@ -83,10 +82,11 @@ def _basis(part: Part) -> AllocationBasis:
     return part.rows[0].basis if part.rows else AllocationBasis.SHARE
 
 
-def _count_time(division: Division, part: Part, site_of: Mapping[str, str]) -> None:
-    """Time of the meter and of it what is known, for its site (unless another meter counts it) and its targets."""
+def _count_time(division: Division, part: Part, site_of: Mapping[str, str], *, inside: bool) -> None:
+    """Time of the meter and of it what is known, for its targets and, unless another meter of the site counts it
+    already (`inside`), for its site."""
     span = Decimal(part.stretch.end_ms - part.stretch.first_ms)
-    places: set[Place] = set() if part.parent else {(part.energy.site, "")}
+    places: set[Place] = set() if inside else {(part.energy.site, "")}
     places |= {_target(row, site_of) for row in part.rows if row.line or row.site}
     for place in places:
         division.expected_ms[place] += span
@@ -125,14 +125,13 @@ def _divide(
     own: Decimal,
     site_of: Mapping[str, str],
     outputs: Mapping[Place, Sequence[OutputTotal]],
-    period: Period,
 ) -> None:
     home: Place = (part.energy.site, "")
     rows = [row for row in part.rows if row.line or row.site]
     if not rows:
         _give(division, part, home, "own", own, f"{shown(own)} kWh")
         return
-    weights = _weights(division, part, rows, site_of, outputs, period)
+    weights = _weights(division, part, rows, site_of, outputs)
     if weights is None:
         _give(division, part, home, "own", own, f"{shown(own)} kWh")
         return
@@ -155,7 +154,6 @@ def _weights(
     rows: Sequence[Allocation],
     site_of: Mapping[str, str],
     outputs: Mapping[Place, Sequence[OutputTotal]],
-    period: Period,
 ) -> list[tuple[Place, Decimal]] | None:
     """The key of each target; None where it is not known or nothing."""
     places = [_target(row, site_of) for row in rows]

@@ -59,7 +59,7 @@ def heats_of(
             lines += _lines(sorted(mine, key=lambda heat: heat.start_ms), furnaces.get(furnace))
         for same in sorted(contradictions, key=lambda same: same[0].key):
             lines.append(_contradicted(same[0]))
-        odd = defaultdict(int)
+        odd: dict[str, int] = defaultdict(int)
         for line in lines:
             if line.flags and line.flags != ("conflict",):
                 odd[line.furnace] += 1
@@ -121,9 +121,9 @@ def _flags(
         flags.append("energy_low")
     if per_tonne is not None and per_tonne > high:
         flags.append("energy_high")
-    if furnace is not None and furnace.capacity_t is not None and heat.tapped_t is not None:
-        if heat.tapped_t > Decimal(repr(furnace.capacity_t)) * _RATED:
-            flags.append("overfull")
+    capacity_t = furnace.capacity_t if furnace is not None else None
+    if capacity_t is not None and heat.tapped_t is not None and heat.tapped_t > Decimal(repr(capacity_t)) * _RATED:
+        flags.append("overfull")
     if furnace is not None and furnace.rated_kw is not None:
         most = Decimal(repr(furnace.rated_kw)) * _RATED * (heat.end_ms - heat.start_ms) / _HOUR_MS
         if heat.energy_kwh > most:

@@ -80,7 +80,7 @@ def production_of(reports: Sequence[OutputReport], period: Period, site_of: Mapp
                 GapKind.OUTPUT_CONFLICT,
                 same[0],
                 f"同一版本（rev {same[0].rev}）有不同数值：{told}，未采用，待修订",
-                f"revision {same[0].rev} was stated differently: {told}; none of them counts until a revision settles it",
+                f"revision {same[0].rev} is stated differently: {told}; none counts until a revision settles it",
             )
     for report in sorted(standing, key=_in_order):
         if _within(report, period, found):

@@ -151,7 +151,7 @@ def _is_hard(stretch: Stretch, wanted_ms: int) -> bool:
 
 
 def _points(stretch: Stretch, days: MeterDays) -> Points:
-    """First and last readings of each day of the stretch, and of the days beside it where these may stand for an end."""
+    """First and last readings of each day of the stretch, and of the days beside it, which may stand for an end."""
     one = dt.timedelta(days=1)
     first = stretch.first if stretch.hard_start else stretch.first - one
     end = stretch.end if stretch.hard_end else stretch.end + one

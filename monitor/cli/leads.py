@@ -22,6 +22,10 @@ app = typer.Typer(help="线索 Leads: list, show, handle and export them.", no_a
 StateDir = Annotated[Path, typer.Option("--state", metavar="DIR", help="State directory of the daemon.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+_GAPS: Final = {
+    "downtime": ("本系统停机，代理保存的数据事后补收", "we were down; what the broker kept came later"),
+    "session_lost": ("代理未保存会话，其间数据可能缺失", "the broker kept no session; readings may be missing"),
+}
 _STATES: Final = {
     LeadState.OPEN.value: "待核查",
     LeadState.CLAIMED.value: "已认领",
@@ -177,6 +181,8 @@ def _print_lead(lead: dict[str, Any]) -> None:
         console.print(_history_table(lead))
     for silence in lead.get("silences", ()):
         console.print(escape(_silence_line(silence)))
+    for gap in lead.get("gaps", ()):
+        console.print(escape(_gap_line(gap)))
 
 
 def _handling(lead: dict[str, Any]) -> str:
@@ -193,6 +199,12 @@ def _also(lead: dict[str, Any]) -> str:
     if lead.get("silenced"):
         parts.append(f"，静默 {lead['silenced']} silenced")
     return "".join(parts)
+
+
+def _gap_line(gap: dict[str, Any]) -> str:
+    zh, en = _GAPS[gap["cause"]]
+    start, end = (gap[name][:16].replace("T", " ") for name in ("from", "to"))
+    return f"接收缺口 gap (UTC) {start} … {end}：{zh}；{en}"
 
 
 def _silence_line(silence: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from models.domain.leads import LeadKind, LeadState
 from monitor.desk.audit_log import entries_of
+from monitor.desk.gaps import gaps_touching
 from monitor.desk.held import held_revisions
 from monitor.desk.lead_rows import STANDING_WITHDRAWN, lead_dict, utc_text
 from monitor.desk.outbox_rows import OutboxState
@@ -77,7 +78,7 @@ def show_lead(engine: sa.Engine, lead_id: str, *, now_ms: int) -> dict[str, Any]
     As in `list_leads`, and `revisions`, oldest first, each with its `content`, whether it is `intact` (its digest
     fits), and the number of the silence that `held` its notice back; `notices`, each with the revision it tells, its
     state, attempts and note; `history`, what people and the program did with it, from the audit log; `silences`
-    that are over it or held something of it back.
+    that are over it or held something of it back; `gaps` in the taking in of readings that touch its nights.
     """
     with engine.begin() as connection:
         row = connection.execute(_leads().where(LEADS.c.id == lead_id)).one_or_none()
@@ -95,6 +96,7 @@ def show_lead(engine: sa.Engine, lead_id: str, *, now_ms: int) -> dict[str, Any]
         acts = entries_of(connection, f"lead:{lead_id}")
         numbers = {silence["silence"] for silence in held.values()} | ({lead["silenced"]} - {None})
         silences = connection.execute(sa.select(SILENCES).where(SILENCES.c.id.in_(sorted(numbers)))).all()
+        gaps = gaps_touching(connection, lead)
     return {
         **lead,
         "delivery": delivery.get(lead_id, {}),
@@ -102,6 +104,7 @@ def show_lead(engine: sa.Engine, lead_id: str, *, now_ms: int) -> dict[str, Any]
         "notices": [_notice(notice) for notice in notices],
         "history": [_act(act) for act in acts],
         "silences": [show(silence, now_ms) for silence in silences],
+        "gaps": gaps,
     }
 
 

@@ -306,3 +306,72 @@ FLAG_REVISIONS: Final = sa.Table(
     sqlite_strict=True,
 )
 """The trail of a flag: what it said at each change and what it was judged with, never rewritten."""
+
+INTENSITY_VERDICTS: Final = sa.Table(
+    "intensity_verdicts",
+    METADATA,
+    sa.Column("uscc", sa.Text, primary_key=True, nullable=False),
+    sa.Column("period", sa.Text, primary_key=True, nullable=False),
+    sa.Column("product", sa.Text, primary_key=True, nullable=False),
+    sa.Column("metric", sa.Text, primary_key=True, nullable=False),
+    sa.Column("revision", BIG, primary_key=True, nullable=False),
+    sa.Column("latest", BIG, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("result", sa.Text, nullable=False),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("inputs_sha256", sa.Text, nullable=False),
+    sa.Column("law_digest", sa.Text, nullable=False),
+    sa.Column("law_version", sa.Text, nullable=False),
+    sa.Column("register", sa.Text, nullable=False),
+    sa.Column("recorded_at_ms", BIG, nullable=False),
+    sa.Column("body", BYTES, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.CheckConstraint("revision >= 1", name="intensity_revision_counts_from_one"),
+    sa.CheckConstraint(
+        "status IN ('meets', 'exceeds', 'undetermined', 'needs_data', 'needs_review')", name="intensity_status_known"
+    ),
+    sa.CheckConstraint("cause IN ('first', 'data', 'law', 'register', 'several')", name="intensity_cause_known"),
+    sa.CheckConstraint("latest IN (0, 1)", name="intensity_latest_is_a_flag"),
+    sa.Index(
+        "intensity_latest",
+        "period",
+        "status",
+        "uscc",
+        sqlite_where=sa.text("latest = 1"),
+        postgresql_where=sa.text("latest = 1"),
+    ),
+    sqlite_strict=True,
+)
+"""What was said of an enterprise's product, metric and period, a row a revision, never rewritten but for `latest`: 1 on
+the one that stands. Digests name account, packs and register it was judged with; `cause` which of them moved."""
+
+INTENSITY_FORECASTS: Final = sa.Table(
+    "intensity_forecasts",
+    METADATA,
+    sa.Column("uscc", sa.Text, primary_key=True, nullable=False),
+    sa.Column("period", sa.Text, primary_key=True, nullable=False),
+    sa.Column("product", sa.Text, primary_key=True, nullable=False),
+    sa.Column("metric", sa.Text, primary_key=True, nullable=False),
+    sa.Column("as_of", sa.Text, nullable=False),
+    sa.Column("body", BYTES, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.CheckConstraint("length(as_of) = 10", name="forecast_as_of_is_a_date"),
+    sqlite_strict=True,
+)
+"""The newest forecast of a period that runs; gone once the period is judged."""
+
+OUTPUT_RATIOS: Final = sa.Table(
+    "output_ratios",
+    METADATA,
+    sa.Column("uscc", sa.Text, primary_key=True, nullable=False),
+    sa.Column("period", sa.Text, primary_key=True, nullable=False),
+    sa.Column("product", sa.Text, primary_key=True, nullable=False),
+    sa.Column("trade", sa.Text, nullable=False),
+    sa.Column("kwh_per_t", REAL),
+    sa.Column("body", BYTES, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Index("ratios_of_peers", "period", "product", "trade"),
+    sqlite_strict=True,
+)
+"""Electricity per declared tonne, to be compared among peers; product "" holds what an enterprise's own figures say
+against each other. Replaced when its period is judged again."""

@@ -66,7 +66,8 @@ def intensity_concern(judged: Judged) -> Concern | None:
             "over_limit",
             float(verdict.excess),
             verdict.unit or "",
-            f"{judged.period.name} {product}{metric}超过{standard}{zh_level}：{figures}，超出 {shown(verdict.excess)}{share}",
+            f"{judged.period.name} {product}{metric}超过{standard}{zh_level}：{figures}，"
+            f"超出 {shown(verdict.excess)}{share}",
             f"{judged.period.name} {judged.product} {judged.metric} above {standard} {en_level}: {figures}, "
             f"by {shown(verdict.excess)}{share}",
         )

@@ -208,9 +208,11 @@ def _equipment(
     found: list[Concern] = []
     for furnace in furnaces:
         asked = furnace_facts(furnace, facts, foundry=foundry)
-        for finding in judge_furnace(law, asked, on=account.period.last).findings:
-            if finding.enforceable and finding.rule.outcome in _RAISED:
-                found.append(_equipment_concern(furnace, finding))
+        found += [
+            _equipment_concern(furnace, finding)
+            for finding in judge_furnace(law, asked, on=account.period.last).findings
+            if finding.enforceable and finding.rule.outcome in _RAISED
+        ]
     return found
 
 

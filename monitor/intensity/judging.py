@@ -291,8 +291,8 @@ def _measured(
     items: list[EnergyInput] = []
     if counts in (Counts.ELECTRICITY, Counts.ALL) and boundary.kwh is not None:
         items.append(EnergyInput(factor=ELECTRICITY, quantity=max(boundary.kwh, Decimal(0)), unit="kWh"))
-    if counts is not Counts.ELECTRICITY:
-        items += [_input(use) for use in boundary.fuels]
+    power_only = counts is Counts.ELECTRICITY
+    items += [_input(use) for use in boundary.fuels if not power_only or use.fuel.startswith("electricity")]
     return Measured(
         metric=metric,
         energy=tuple(items),

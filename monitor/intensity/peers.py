@@ -52,7 +52,7 @@ def standings(ratios: Sequence[Ratio], *, least: int) -> list[Standing]:
 
 
 def peer_concern(standing: Standing, *, deviations: float, excess: float) -> Concern | None:
-    """A plant that takes far more than its trade: by so many robust deviations, and by so large a share of the median."""
+    """A plant that takes far more than its trade: by so many robust deviations and such a share of the median."""
     one, middle = standing.ratio, standing.median
     if middle <= 0 or one.kwh_per_t <= middle * (1 + excess):
         return None

@@ -145,6 +145,12 @@ class Journal:
         """Quarantine entries by number with the messages they came from, those that are there."""
         return kept_entries(self._state_dir, ids)
 
+    def last_committed_ms(self) -> int | None:
+        """When the newest record was committed, wall clock, Unix ms; None in an empty segment."""
+        with sqlite_errors(self._segment.path):
+            row = self._connection.execute("SELECT committed_ms FROM record ORDER BY seq DESC LIMIT 1").fetchone()
+        return None if row is None else int(row[0])
+
     def seq_before(self, messages: int) -> int:
         """The sequence number after which the newest segment's last `messages` messages or more were committed."""
         with sqlite_errors(self._segment.path):

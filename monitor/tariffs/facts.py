@@ -203,7 +203,9 @@ def _electricity(account: Account | None, register: Register, period: Period, no
             found[name] = sum((entry.electricity.kwh or Decimal(0) for entry in marked), Decimal(0))
     if account.electricity.coverage < 1:
         share = account.electricity.coverage * 100
-        notes.append(f"电量覆盖率 {share:.2f}%，未按比例放大 / electricity covers {share:.2f}% of the time, not scaled up")
+        notes.append(
+            f"电量覆盖率 {share:.2f}%，未按比例放大 / electricity covers {share:.2f}% of the time, not scaled up"
+        )
     return found
 
 

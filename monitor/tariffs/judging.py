@@ -114,7 +114,10 @@ def _power_flag(
 
 def _without_industry(known: Known, enterprise: Enterprise, facts: Facts) -> Flag:
     what = Missing(
-        "industry", "所属行业", "the industry", "登记簿：行业代码、生产线产品或申报事项 / register: trade, product, declared"
+        "industry",
+        "所属行业",
+        "the industry",
+        "登记簿：行业代码、生产线产品或申报事项 / register: trade, product, declared",
     )
     unsorted = not enterprise.trade
     return Flag(

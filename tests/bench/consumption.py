@@ -66,13 +66,13 @@ class Tally:
 
 
 def rows_of(life: NightlyLife, cadence_s: int) -> Rows:
-    """The nightly rows of a life; from daily readings the peak is the day's mean and there is no valley share."""
+    """The nightly rows of a life as the features make them: daily readings give no quantile and no valley share."""
     daily = cadence_s == DAY_S
     columns = {
         "energy_kwh": life.energy_kwh,
         "coverage": np.where(np.isfinite(life.energy_kwh), 1.0, 0.0) if daily else life.coverage,
         "valley_share": np.full_like(life.energy_kwh, np.nan) if daily else life.valley_share,
-        "power_p95_kw": life.energy_kwh / 24.0 if daily else life.peak_kw,
+        "power_p95_kw": np.full_like(life.peak_kw, np.nan) if daily else life.peak_kw,
     }
     return {name: values.astype(np.float32) for name, values in columns.items()}
 

@@ -129,6 +129,7 @@ def test_a_desk_of_the_first_release_keeps_its_leads(tmp_path: Path) -> None:
     after = everything(engine)
     engine.dispose()
     new = {"audit_log", "silences", "held_notices", "quarantine_retries", "reports", "flags", "flag_revisions"}
+    new |= {"intensity_verdicts", "intensity_forecasts", "output_ratios"}
     assert after.keys() - before.keys() == new
     assert not any(after[table] for table in new)
     assert {name: rows for name, rows in before.items() if name != "alembic_version"} == {

@@ -22,6 +22,7 @@ from monitor.intake import IntakeQueue
 from monitor.link import LinkWatch
 from monitor.lookout import Lookout
 from monitor.metrics import Metrics
+from monitor.occurrences import Occurrences
 from monitor.outbox import Delivered, Delivery, OutboxSender
 from monitor.supervise import ExitCode, State, Supervisor, ThreadName
 from monitor.systemd import ServiceManager
@@ -72,12 +73,29 @@ def post(tmp_path: Path) -> Iterator[Post]:
     for state in (State.RECOVER, State.CATCH_UP, State.RUN):
         supervisor.advance(state)
     queue = IntakeQueue()
-    mqtt = MqttSource(MqttSettings("127.0.0.1", free_port(), tls="off"), queue, clock, LinkWatch(metrics, supervisor))
+    mqtt = MqttSource(
+        MqttSettings("127.0.0.1", free_port(), tls="off"),
+        queue,
+        clock,
+        LinkWatch(metrics, supervisor, clock, Occurrences(clock)),
+    )
     engine = open_desk(tmp_path)
     sender = OutboxSender(engine, {"file": receiver}, HurriedClock(), random.Random(1))
     watch = TimeWatch(clock)
     yield Post(
-        Lookout(supervisor, metrics, clock, queue, mqtt, sender, engine, ["file"], watch, ServiceManager(None)),
+        Lookout(
+            supervisor,
+            metrics,
+            clock,
+            queue,
+            mqtt,
+            sender,
+            engine,
+            ["file"],
+            watch,
+            ServiceManager(None),
+            Occurrences(clock),
+        ),
         receiver,
         watch,
     )
