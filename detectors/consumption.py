@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
@@ -18,9 +18,17 @@ from models.domain.holidays import DayFacts, day_facts
 from models.domain.nights import Night
 from models.domain.register import CalendarKind, Register
 from models.domain.windows import PastNights, Window
-from models.learned.changes import Change, ChangeCode, LevelLimits, ShareLimits, level_change, night_share_change
+from models.learned.changes import (
+    Change,
+    ChangeCode,
+    Changes,
+    LevelLimits,
+    ShareLimits,
+    level_change,
+    night_share_change,
+)
 from models.learned.habits import overdraw, restart, weekend_change
-from models.learned.own_past import Bools, Floats, NightRows, Places, own_past
+from models.learned.own_past import Bools, Floats, NightRows, OwnPast, Places, own_past
 
 _FEATURES: Final = ("energy_kwh", "coverage", "valley_share", "power_p95_kw")
 _WEEK: Final = 7
@@ -32,6 +40,7 @@ _DAY_S: Final = 86_400
 """Cadence from which a night is one value: its mean stands for its power, no quantile is computed from it."""
 _TARIFF_WEEKS: Final = 7
 _HALF: Final = 0.5
+_LEVEL: Final = frozenset({ChangeCode.RISE, ChangeCode.FALL, ChangeCode.STOP})
 _SLIDING: Final = (ChangeCode.WEEKEND, ChangeCode.OVERDRAW)
 """Changes whose first night is not told apart from later ones."""
 
@@ -144,6 +153,7 @@ class Consumption:
             contracts,
             self._least_kwh(contracts),
             _tariff_moved(context.register, window.night),
+            window.interval_s <= _SLOWEST_VALLEY_S,
         )
         found = self._changes(look)
         self._leave_out_last_month(found, look, window.night)
@@ -163,59 +173,74 @@ class Consumption:
         contract_kw = np.where(np.isfinite(contracts.kva), self.least_contract_share * contracts.kva, 0.0)
         return np.asarray(24.0 * np.maximum(self.least_kw, contract_kw))
 
-    def _changes(self, look: _Look) -> dict[int, list[Change]]:
-        """By row, what holds on the last night of the look."""
+    def _changes(self, look: _Look, wanted: frozenset[ChangeCode] = frozenset(ChangeCode)) -> dict[int, list[Change]]:
+        """By row, what holds on the last night of the look; only rules that may tell what is wanted are asked."""
         past = own_past(look.columns, look.days, settled=self.span_nights)
+        found: dict[int, list[Change]] = {}
+        for codes, rule in self._rules(look):
+            if wanted & codes:
+                for row, change in rule(past).items():
+                    found.setdefault(row, []).append(change)
+        return found
+
+    def _rules(self, look: _Look) -> Iterator[tuple[frozenset[ChangeCode], Callable[[OwnPast], Changes]]]:
+        least_kwh = look.least_kwh
         level = LevelLimits(
             self.rise_ratio, self.fall_ratio, self.rise_nights, self.fall_nights, self.span_nights, self.own_times
         )
-        kinds = [
-            level_change(past, level, look.least_kwh),
-            restart(
+        yield _LEVEL, lambda past: level_change(past, level, least_kwh)
+        yield (
+            frozenset({ChangeCode.RESTART}),
+            lambda past: restart(
                 past,
                 idle_nights=self.idle_nights,
                 load_nights=self.load_nights,
                 span_nights=self.span_nights,
-                least_kwh=look.least_kwh,
+                least_kwh=least_kwh,
             ),
-            weekend_change(past, closed=self.weekend_closed, least_kwh=look.least_kwh),
-            overdraw(
+        )
+        yield (
+            frozenset({ChangeCode.WEEKEND}),
+            lambda past: weekend_change(past, closed=self.weekend_closed, least_kwh=least_kwh),
+        )
+        yield (
+            frozenset({ChangeCode.OVERDRAW}),
+            lambda past: overdraw(
                 past,
                 look.contracts.kva,
                 look.contracts.since,
                 margin=self.overdraw_margin,
                 nights=self.overdraw_nights,
             ),
-        ]
-        if not look.tariff_moved and bool(np.isfinite(past.valley_share[:, -_WEEK:]).any()):
-            share = ShareLimits(
-                rise=self.night_share,
-                growth=self.night_growth,
-                nights=self.rise_nights,
-                span_nights=self.span_nights,
-                own_times=self.own_times,
-            )
-            kinds.append(night_share_change(past, share, 0.2 * look.least_kwh))
-        found: dict[int, list[Change]] = {}
-        for kind in kinds:
-            for row, change in kind.items():
-                found.setdefault(row, []).append(change)
-        return found
+        )
+        if look.valley and not look.tariff_moved:
+            share = ShareLimits(self.night_share, self.night_growth, self.rise_nights, self.span_nights, self.own_times)
+            yield frozenset({ChangeCode.NIGHT_SHARE}), lambda past: night_share_change(past, share, 0.2 * least_kwh)
 
     def _leave_out_last_month(self, found: dict[int, list[Change]], look: _Look, night: Night) -> None:
         """Take out changes that were already suspect in the month before: their lead stands there."""
         month_began = night.date.replace(day=1).toordinal()
         for back in range(night.date.day, self.span_nights + 1):
-            waiting = [
-                row
+            older = {
+                row: frozenset[ChangeCode]().union(
+                    *(_akin(change.code) for change in changes if self._may_be_told(change, month_began))
+                )
                 for row, changes in sorted(found.items())
-                if any(c.code in _SLIDING or c.onset + self.load_nights <= month_began for c in changes)
-            ]
+            }
+            waiting = [row for row, codes in older.items() if codes]
             if not waiting:
                 return
-            then = self._changes(look.before(back, np.array(waiting, dtype=np.intp)))
+            wanted = frozenset[ChangeCode]().union(*older.values())
+            then = self._changes(look.before(back, np.array(waiting, dtype=np.intp)), wanted)
             for at, row in enumerate(waiting):
                 found[row] = [change for change in found[row] if not _told(change, then.get(at, []))]
+
+    def _may_be_told(self, change: Change, month_began: int) -> bool:
+        """Whether the change can have been suspect before a month began."""
+        if change.code in _SLIDING:
+            return True
+        held = {ChangeCode.FALL: self.fall_nights, ChangeCode.STOP: self.fall_nights}
+        return change.onset - _WEEK + held.get(change.code, self.load_nights) <= month_began
 
     def _finding(
         self, window: Window, register: Register, i: int, score: float, changes: tuple[Change, ...]
@@ -260,6 +285,7 @@ class _Look:
     contracts: _Contracts
     least_kwh: Floats
     tariff_moved: bool
+    valley: bool
 
     def before(self, back: int, some: Places) -> _Look:
         """Some of the meters, as they stood `back` nights ago, from what is known now."""
@@ -269,13 +295,20 @@ class _Look:
             _Contracts(self.contracts.kva[some], self.contracts.since[some]),
             self.least_kwh[some],
             self.tariff_moved,
+            self.valley,
         )
 
 
+def _akin(code: ChangeCode) -> frozenset[ChangeCode]:
+    """The codes by which the same change may have shown before."""
+    return frozenset({code}) if code in _SLIDING else frozenset(ChangeCode).difference(_SLIDING)
+
+
 def _told(change: Change, then: Sequence[Change]) -> bool:
-    """Whether the same change was there already."""
+    """Whether the same change was there already, by this code or by another of the same first night."""
     return any(
-        one.code == change.code and (change.code in _SLIDING or abs(one.onset - change.onset) <= _WEEK) for one in then
+        one.code in _akin(change.code) and (change.code in _SLIDING or abs(one.onset - change.onset) <= _WEEK)
+        for one in then
     )
 
 

@@ -92,14 +92,15 @@ def _level_moved(weeks: Floats, old: Floats, limits: ScreenLimits) -> Bools:
     moved = weeks[:, -1] - old
     known = np.isfinite(moved).sum(axis=1)
     size, latest = nan_median(moved), nan_median(moved[:, -4:])
-    week_before = nan_median(weeks[:, -2] - old)
+    highest = np.fmax(weeks[:, 0], weeks[:, 1])
+    lower, week_before = weeks[:, -1] - highest, nan_median(weeks[:, -2] - highest)
     restless = _OWN_TIMES * np.nan_to_num(np.abs(nan_median(weeks[:, 1] - weeks[:, 0])))
     up, down = float(np.log(limits.rise_ratio)), -float(np.log(limits.fall_ratio))
     enough = (known >= _FEWEST_DAYS) & (np.abs(size) >= restless)
     risen = (size >= _OF_LIMIT * up) & (latest >= _STILL * up)
     risen &= (moved > 0.5 * _OF_LIMIT * up).sum(axis=1) >= _MOST * known
-    fallen = (size <= -_OF_LIMIT * down) & (latest <= -_STILL * down) & ~(week_before > -_STILL * down)
-    fallen &= (moved < -0.5 * _OF_LIMIT * down).sum(axis=1) >= _MOST * known
+    fallen = (nan_median(lower) <= -_OF_LIMIT * down) & (nan_median(lower[:, -4:]) <= -_STILL * down)
+    fallen &= ~(week_before > -_STILL * down) & ((lower < -0.5 * _OF_LIMIT * down).sum(axis=1) >= _MOST * known)
     return np.asarray(enough & (risen | fallen))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.domain.nights import Night, night_of_date, night_of_stamp
 from monitor.feeds import Feed, Feeds, feed_key
 from monitor.following import Following
-from monitor.judge import POOL_NIGHTS, Job, Keys
+from monitor.jobs import POOL_NIGHTS, Job, Keys
 
 FIRST_NIGHTS: Final = 8
 """How many nights back a feed that was never judged begins; of older ones those are judged that have readings."""

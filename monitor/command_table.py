@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from monitor.accounts.requests import IMPORT, LIST, output_import, output_list
 from monitor.audit.requests import history_manifest, write_checkpoint
 from monitor.audit.state_check import CHECKPOINT, MANIFEST
 from monitor.backup.hold import backup_begin, backup_end, backup_history, backup_poll
@@ -16,6 +17,9 @@ from monitor.evidence_pack.sources import (
     evidence_readings,
     evidence_rows,
 )
+from monitor.intensity.requests import LIST as INTENSITY_LIST
+from monitor.intensity.requests import SHOW as INTENSITY
+from monitor.intensity.requests import intensity_list, intensity_show
 from monitor.office import ACTS, on_core
 from monitor.retrying import quarantine_retry
 
@@ -30,6 +34,10 @@ COMMANDS: Final[Mapping[str, Handler]] = MappingProxyType(
         CHECKPOINT: write_checkpoint,
         MANIFEST: history_manifest,
         "quarantine_retry": quarantine_retry,
+        IMPORT: output_import,
+        LIST: output_list,
+        INTENSITY: intensity_show,
+        INTENSITY_LIST: intensity_list,
         **{name: on_core(act) for name, act in ACTS.items()},
     }
 )

@@ -15,6 +15,7 @@ from connectors.mqtt import MqttSource
 from models.domain.clock import Clock
 from models.domain.readings import RawMessage
 from models.domain.register import Register
+from monitor.accounts.kept_topics import TOPICS, KeptTopic
 from monitor.admission import Admitted
 from monitor.audit.scan import Scan
 from monitor.backup.nightly import NightlyBackup
@@ -25,9 +26,11 @@ from monitor.commands import Commands
 from monitor.config.parts import mqtt_connection
 from monitor.config.settings import Settings, exposures
 from monitor.desk.store import LeadChange
+from monitor.dry_run.service import DryRuns
 from monitor.fault_points import FaultPoint, hit
 from monitor.influx_wiring import KEEP_EVERY_S, KeptFeed, build_feed
 from monitor.intake import IntakeQueue
+from monitor.intensity.rounds import EVERY_S
 from monitor.link import LinkWatch
 from monitor.lookout import MAX_THREAD_AGE_S, Lookout
 from monitor.metrics import Metrics, SendResult
@@ -43,6 +46,7 @@ from monitor.pipeline import Pipeline
 from monitor.retention.chore import Retention
 from monitor.roster import Roster
 from monitor.rule_packs import LOOK_EVERY_S, RulePacks
+from monitor.scope import scoped
 from monitor.storage import StoreError, StoreFull, drop_ballast, keep_ballast
 from monitor.stored_rows import StoredRows
 from monitor.supervise import DRAIN_LIMIT_S, ExitCode, State, Supervisor, ThreadName
@@ -244,7 +248,11 @@ class Daemon:
         scan = Chore("scan", None, self._scan.run)
         noted = Chore("occurrences", 1.0, self.occurrences.write)
         packs = Chore("packs", LOOK_EVERY_S, self._look_at_packs)
-        return [*by_the_clock, seal, silences, stale, checkpoint, scan, packs, noted, *fed]
+        formats = {subscription.adapter for subscription in self.settings.subscriptions}
+        unread = [Chore(f"kept_{name}", None, KeptTopic(name, self.clock).run) for name in TOPICS if name in formats]
+        intensity = Chore("intensity", EVERY_S, _intensity)
+        flags = Chore("flags", EVERY_S, _flags)
+        return [*by_the_clock, intensity, flags, seal, silences, stale, checkpoint, scan, packs, noted, *unread, *fed]
 
     def _note_downtime(self, core: Core) -> None:
         """Nothing was committed for longer than two ticks and a start take: a gap, told as such (rule D11)."""
@@ -312,10 +320,13 @@ class Daemon:
         supervisor.watch(ThreadName.OPS, None, max_age_s=MAX_THREAD_AGE_S)
         rows = StoredRows(self.settings.daemon.state_dir, self.status, self.clock)
         history = (core.history.spans(), self.register)
+        served = scoped(self.register, self.settings)
+        registers = core.history.registers(served.zone)
+        dry_runs = DryRuns(self.settings.daemon.state_dir, registers, served, core.law)
         return OpsServer(
             [
                 (ops_app(self.metrics.registry, lambda: supervisor.state, self.unready), bound),
-                (local_app(rows, self.commands, history), bind_local_socket(self.settings.daemon.state_dir)),
+                (local_app(rows, self.commands, history, dry_runs), bind_local_socket(self.settings.daemon.state_dir)),
             ],
             on_progress=lambda: supervisor.progress(ThreadName.OPS),
         )
@@ -347,6 +358,14 @@ class Daemon:
 def _tick(core: Core) -> bool:
     core.pipeline.tick()
     return False
+
+
+def _intensity(core: Core) -> bool:
+    return core.intensity.run()
+
+
+def _flags(core: Core) -> bool:
+    return core.flags.run()
 
 
 def _checkpoint(core: Core) -> bool:

@@ -53,6 +53,10 @@ class Feeds:
         silent = self._tick_ms - self._silence_ms - _between_ms(feed) if self._tick_ms else 0
         return max(self._watermark_ms.get(feed, 0), silent)
 
+    def reached_ms(self) -> int:
+        """How far the foremost feed that reported has come; 0 before anything was heard."""
+        return max((self.watermark_ms(feed) for feed in self._watermark_ms), default=0)
+
     def lag_s(self, now_ms: int) -> float:
         """How far the slowest feed that reported lies behind the wall clock, in seconds; 0 while none did."""
         lags = ((now_ms - self.watermark_ms(feed) - _between_ms(feed)) / 1000.0 for feed in self._watermark_ms)

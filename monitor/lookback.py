@@ -193,7 +193,7 @@ class Hindsight:
         return {name: read.get(name, blank) for name in names}
 
     def _window(self, night: Night, interval_s: int, keys: Keys) -> Window:
-        wrap_kwh = self._roster.rows.on(night.date).wrap_kwh[keys]
+        wrap_kwh = self._roster.rows.wraps(night.date, keys)
         flags = np.zeros((len(keys), 0), dtype=np.uint8)
         return Window(night, interval_s, tuple(self._names(keys)), {}, {}, flags, wrap_kwh)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,21 +12,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.domain.register import Register
+from models.domain.sheets import column
 
 Feed = tuple[str, int]
 _OPEN: Final = dt.date.max.toordinal()
-_MOST_DATES: Final = 8
+_MOST_SPANS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class OnDate:
     """The register on one date, by meter key: `row` (n,) int32, -1 for a meter that is not registered then.
 
-    `wrap_kwh` (n,) float64, NaN where unknown; `feeds` the keys of each feed's meters, in order.
+    `feeds` are the keys of each feed's meters, in order.
     """
 
     row: NDArray[np.int32]
-    wrap_kwh: NDArray[np.float64]
     feeds: Mapping[Feed, NDArray[np.int32]]
 
 
@@ -51,28 +51,50 @@ class MeterRows:
         m = len(rows)
         self._register = register
         self._n = len(index)
-        self._key = np.fromiter((index[row.meter] for row in rows), np.int32, m)
-        self._from = np.fromiter((row.valid_from.toordinal() for row in rows), np.int32, m)
-        ends = (_OPEN if row.valid_to is None else row.valid_to.toordinal() for row in rows)
+        self._key = np.fromiter(map(index.__getitem__, column(rows, "meter")), np.int32, m)
+        self._from = np.fromiter(map(dt.date.toordinal, column(rows, "valid_from")), np.int32, m)
+        ends = (_OPEN if end is None else end.toordinal() for end in column(rows, "valid_to"))
         self._to = np.fromiter(ends, np.int32, m)
-        wraps = (np.nan if row.register_wrap_kwh is None else row.register_wrap_kwh for row in rows)
+        wraps = (np.nan if wrap is None else wrap for wrap in column(rows, "register_wrap_kwh"))
         self._wrap_kwh = np.fromiter(wraps, np.float64, m)
-        self._site: pa.Array[Any] = pa.array([row.site for row in rows], pa.string())
-        factors = (1.0 if row.ratio_applied else row.ratio for row in rows)
-        self._factor = np.fromiter(factors, np.float64, m)
+        self._site: pa.Array[Any] = pa.array(column(rows, "site"), pa.string())
+        ratios = zip(column(rows, "ratio_applied"), column(rows, "ratio"), strict=True)
+        self._factor = np.fromiter((1.0 if applied else ratio for applied, ratio in ratios), np.float64, m)
         number: dict[Feed, int] = {}
-        codes = (number.setdefault((row.publisher, row.cadence_s), len(number)) for row in rows)
-        self._feed = np.fromiter(codes, np.int32, m)
+        feeds = zip(column(rows, "publisher"), column(rows, "cadence_s"), strict=True)
+        self._feed = np.fromiter((number.setdefault(feed, len(number)) for feed in feeds), np.int32, m)
         self._feeds = tuple(number)
-        self._dates: dict[dt.date, OnDate] = {}
+        self._changes = np.unique(np.concatenate([self._from, self._to]))
+        self._spans: dict[int, OnDate] = {}
 
     def on(self, date: dt.date) -> OnDate:
-        """What holds on a date; kept for the dates asked last."""
-        known = self._dates.pop(date, None) or self._made(date)
-        self._dates[date] = known
-        if len(self._dates) > _MOST_DATES:
-            del self._dates[next(iter(self._dates))]
+        """What holds on a date; kept for the dates asked last, and the same between two changes of the sheet."""
+        span = int(np.searchsorted(self._changes, date.toordinal(), side="right"))
+        known = self._spans.pop(span, None) or self._made(date)
+        self._spans[span] = known
+        if len(self._spans) > _MOST_SPANS:
+            del self._spans[next(iter(self._spans))]
         return known
+
+    def last_publishers(self) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+        """Publishers of the rows that begin last, sorted, and the index of each meter's, (n,)."""
+        last = np.full(self._n, -1, dtype=np.int32)
+        order = np.argsort(self._from, kind="stable")
+        last[self._key[order]] = self._feed[order]
+        mine = np.array([publisher for publisher, _ in self._feeds], dtype=np.str_)[last] if len(last) else last
+        names, home = np.unique(mine, return_inverse=True)
+        return tuple(names.tolist()), home.astype(np.int32)
+
+    def by_publisher(self) -> dict[str, NDArray[np.int32]]:
+        """Keys of the meters that were ever registered with a publisher, by publisher."""
+        return {name: self._ever(feed[0] == name for feed in self._feeds) for name, _ in self._feeds}
+
+    def by_cadence(self) -> dict[int, NDArray[np.int32]]:
+        """Keys of the meters that were ever registered at a cadence, by cadence in seconds."""
+        return {cadence_s: self._ever(feed[1] == cadence_s for feed in self._feeds) for _, cadence_s in self._feeds}
+
+    def _ever(self, wanted: Iterable[bool]) -> NDArray[np.int32]:
+        return np.unique(self._key[np.array(list(wanted), dtype=np.bool_)[self._feed]])
 
     def at_cadence(self, interval_s: int) -> int:
         """How many rows of the sheet have a cadence."""
@@ -84,6 +106,11 @@ class MeterRows:
         row = self.on(date).row[keys]
         found = self._site.take(pa.array(row, mask=row < 0))
         return found.fill_null("")
+
+    def wraps(self, date: dt.date, keys: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Register values in kWh at which counters wrap on a date, (n,); NaN where unknown or not registered."""
+        row = self.on(date).row[keys]
+        return np.where(row >= 0, self._wrap_kwh[row], np.nan) if len(self._wrap_kwh) else np.full(len(keys), np.nan)
 
     def permits(self, date: dt.date) -> tuple[Permits, tuple[str, ...]]:
         """What every meter's own publisher may send on a date, and the names of the publishers."""
@@ -122,11 +149,9 @@ class MeterRows:
         row = np.full(self._n, -1, dtype=np.int32)
         row[self._key[holds]] = holds
         registered = np.flatnonzero(row >= 0).astype(np.int32)
-        wrap_kwh = np.full(self._n, np.nan)
-        wrap_kwh[registered] = self._wrap_kwh[row[registered]]
         feed = self._feed[row[registered]]
         sizes = np.bincount(feed, minlength=len(self._feeds))
         order = registered[np.argsort(feed, kind="stable")] if len(self._feeds) > 1 else registered
         members = np.split(order, np.cumsum(sizes)[:-1]) if len(self._feeds) else []
         feeds = {name: keys for name, keys in zip(self._feeds, members, strict=True) if keys.size}
-        return OnDate(row, wrap_kwh, feeds)
+        return OnDate(row, feeds)

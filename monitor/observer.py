@@ -13,7 +13,7 @@ from models.domain.clock import Clock
 from models.domain.readings import RawMessage, Rejection, RejectReason
 from monitor.admission import Admitted
 from monitor.desk.store import LeadChange
-from monitor.judge import Job
+from monitor.jobs import Job
 from monitor.metrics import Metrics, Outcome, SecurityEvent
 from monitor.roster import Roster
 from monitor.windows import Outcome as Settled

@@ -28,10 +28,11 @@ from monitor.desk.store import Desk, LeadChange
 from monitor.fault_points import FaultPoint, hit
 from monitor.feeds import Feed, Feeds
 from monitor.history.history import History
+from monitor.jobs import Job, Keys
 from monitor.journal.body import Retried
 from monitor.journal.journal import Journal, JournalEntry
 from monitor.journal.redelivered import RefusedBefore
-from monitor.judge import Job, Judge, Keys
+from monitor.judge import Judge
 from monitor.retrying import only_asked
 from monitor.roster import Roster
 from monitor.storage import StoreFull
@@ -126,7 +127,7 @@ class Pipeline:
             self.agenda.reports(interval_s, ring.newest_ms()[0])
         self.applier.applied_seq = self.history.cursor
         self._cursor = self.desk.journal_cursor()
-        self.feeds.received(self._newest_ms() - self.rules.future_s * 1000)
+        self.feeds.received(self.newest_ms() - self.rules.future_s * 1000)
         self.refused.load(self.journal)
         for entry in self.journal.read(min(self.history.cursor, self._cursor)):
             self._reapply(entry)
@@ -176,6 +177,14 @@ class Pipeline:
         self._apply(group, messages, seq)
         self._mark_retried()
         return seq
+
+    def take_stored(self, messages: Sequence[RawMessage]) -> Admitted:
+        """Messages nobody waits to have acknowledged (from files, or kept long ago), as a commit group of their own."""
+        group = admit(decode_group(messages, self.adapters), messages, self.roster, self.rules)
+        seq = self.journal.commit(messages, self.annotate(messages, group.rejections))
+        hit(FaultPoint.AFTER_COMMIT)
+        self._apply(group, messages, seq)
+        return group
 
     def tick(self) -> None:
         """Record that time passed, so that silence is a fact of the journal (design §6)."""
@@ -320,12 +329,13 @@ class Pipeline:
                 groups[publisher, interval_s] = np.union1d(groups.get((publisher, interval_s), _NO_KEYS), mine)
         return groups
 
-    def _newest_ms(self) -> int:
+    def newest_ms(self) -> int:
+        """The newest stamp of any reading in the rings, Unix ms; 0 where there is none."""
         newest = [int(stamps.max()) for ring in self.applier.rings.values() if (stamps := ring.newest_ms()[1]).size]
         return max(newest, default=0)
 
     def _last_night(self) -> Night:
-        return night_of_stamp(self._newest_ms() or self.clock.wall_ms(), self.zone)
+        return night_of_stamp(self.newest_ms() or self.clock.wall_ms(), self.zone)
 
     def _feeds_at(self, night: Night) -> dict[Feed, Keys]:
         """Feeds of the register, and those that meters reporting at another cadence make."""

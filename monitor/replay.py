@@ -20,7 +20,7 @@ from models.domain.register import Register
 from monitor.admission import Admitted, TimeRules
 from monitor.config.settings import Settings
 from monitor.desk.store import LeadChange
-from monitor.judge import Job
+from monitor.jobs import Job
 from monitor.pipeline import Pipeline
 from monitor.windows import Outcome
 from monitor.wiring import open_core
@@ -147,6 +147,8 @@ def replay(
         else:
             _take_in(pipeline, slices, numbers, on_rows)
         pipeline.finish()
+        core.intensity.finish(pipeline.newest_ms())
+        core.flags.finish(pipeline.newest_ms())
         leads = list(core.desk.final_leads())
         if leads_path is not None:
             leads_path.write_bytes(b"".join(msgspec.json.encode(lead, order="sorted") + b"\n" for lead in leads))

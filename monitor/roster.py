@@ -52,11 +52,8 @@ class Roster:
         self.ids_arrow = pa.array(self.ids, type=pa.string())
         self.index: dict[str, int] = {meter: key for key, meter in enumerate(self.ids)}
         n = len(self.ids)
-        last = {row.meter: row.publisher for row in sorted(register.rows.meters, key=lambda row: row.valid_from)}
-        self.publishers: tuple[str, ...] = tuple(sorted(set(last.values())))
-        code = {name: i for i, name in enumerate(self.publishers)}
-        self.home = np.array([code[last[meter]] for meter in self.ids], dtype=np.int32)
         self.rows = MeterRows(register, self.index)
+        self.publishers, self.home = self.rows.last_publishers()
         self._asked_on: set[dt.date] = set()
         self._homes: dict[int, tuple[NDArray[np.int32], dict[str, NDArray[np.intp]]]] = {}
         self._read: tuple[pa.Array[Any], tuple[int, int, list[tuple[int, int]]], NDArray[np.int32]] | None = None
@@ -68,6 +65,11 @@ class Roster:
         self._may_revise = np.zeros(n, dtype=np.bool_)
         self._from_ms = np.zeros(n, dtype=np.int64)
         self._to_ms = np.zeros(n, dtype=np.int64)
+
+    def names(self, keys: NDArray[np.int32]) -> list[str]:
+        """Ids of meters by key, (n,)."""
+        ids = self.ids
+        return [ids[key] for key in keys.tolist()]
 
     def admit(
         self, meters: Sequence[str], ts_ms: NDArray[np.int64], publishers: Sequence[str], message: NDArray[np.int32]
@@ -193,13 +195,6 @@ class Roster:
             known = self._homes[len(keys)] = (keys.copy(), groups)
         return known[1]
 
-    def by_any_publisher(self) -> dict[str, NDArray[np.int32]]:
-        """Keys of the meters that were ever registered with a publisher, by publisher."""
-        keys: dict[str, set[int]] = {}
-        for row in self.register.rows.meters:
-            keys.setdefault(row.publisher, set()).add(self.index[row.meter])
-        return {publisher: np.array(sorted(mine), dtype=np.int32) for publisher, mine in keys.items()}
-
     def keys_of(self, meters: pa.Array[Any]) -> NDArray[np.int32]:
         """Key of each meter of an Arrow array of strings, (n,), -1 for one the register does not know.
 
@@ -210,13 +205,6 @@ class Roster:
             keys = self._looked_up(meters.to_pylist())
             self._read = (meters, (len(meters), meters.offset, places), keys)
         return self._read[2]
-
-    def by_any_cadence(self) -> dict[int, NDArray[np.int32]]:
-        """Keys of the meters that were ever registered at a cadence, by cadence in seconds."""
-        keys: dict[int, set[int]] = {}
-        for row in self.register.rows.meters:
-            keys.setdefault(row.cadence_s, set()).add(self.index[row.meter])
-        return {cadence_s: np.array(sorted(mine), dtype=np.int32) for cadence_s, mine in keys.items()}
 
     def members(self, on: dt.date) -> dict[tuple[str, int], NDArray[np.int32]]:
         """Keys of the meters registered on a date, by (publisher, cadence in s): the feeds of that day."""

@@ -28,6 +28,9 @@ class Slots(Protocol):
     def of_night(self, night: Night) -> tuple[int, int]:
         """The slot whose reading opens the night, and how many slots follow it."""
 
+    def stamps_of(self, night: Night) -> tuple[int, int]:
+        """Stamps in (first, last] are those of the slots that follow the opening one."""
+
     def off_tick(self, offset_ms: NDArray[np.int32], share: float) -> NDArray[np.bool_]:
         """(n,) True for stamps further from their tick than `share` of the interval."""
 
@@ -46,6 +49,11 @@ class ClockSlots:
 
     def of_night(self, night: Night) -> tuple[int, int]:
         return night.start_ms // self._step_ms, (night.end_ms - night.start_ms) // self._step_ms
+
+    def stamps_of(self, night: Night) -> tuple[int, int]:
+        first, count = self.of_night(night)
+        opening_ms = first * self._step_ms + self._step_ms - self._step_ms // 2 - 1
+        return opening_ms, opening_ms + count * self._step_ms
 
     def off_tick(self, offset_ms: NDArray[np.int32], share: float) -> NDArray[np.bool_]:
         result: NDArray[np.bool_] = np.abs(offset_ms) > share * self._step_ms
@@ -82,6 +90,9 @@ class NightSlots:
 
     def of_night(self, night: Night) -> tuple[int, int]:
         return night.date.toordinal() - 1, 1
+
+    def stamps_of(self, night: Night) -> tuple[int, int]:
+        return night.start_ms, night.end_ms
 
     def off_tick(self, offset_ms: NDArray[np.int32], share: float) -> NDArray[np.bool_]:  # noqa: ARG002  # any hour is on it
         return np.zeros(len(offset_ms), dtype=np.bool_)

@@ -57,6 +57,38 @@ class StoredRows:
         with self._desk() as desk:
             return refused_notices(desk, limit) if desk is not None else []
 
+    def flags(self, *, limit: int = 1000, offset: int = 0, **filters: Any) -> list[Row]:
+        """Tariff flags as they stand, those of a year's months with the year; empty where there is no desk yet.
+
+        Filters: uscc, period, status.
+        """
+        from monitor.tariffs.flag import FlagStatus
+        from monitor.tariffs.listing import periods_of
+        from monitor.tariffs.store import standing
+
+        status, period = filters.get("status"), filters.get("period")
+        statuses = None if status is None else {FlagStatus(status)}
+        periods = None if period is None else periods_of(period)
+        with self._desk() as desk:
+            if desk is None:
+                return []
+            with desk.begin() as connection:
+                uscc = filters.get("uscc")
+                return list(
+                    standing(connection, uscc=uscc, periods=periods, statuses=statuses, limit=limit, offset=offset)
+                )
+
+    def flag(self, uscc: str, period: str) -> list[Row]:
+        """Every revision of an enterprise's flags in a period, power before water; empty for none."""
+        from monitor.tariffs.flag import FlagSubject, flag_id
+        from monitor.tariffs.store import trail_of
+
+        with self._desk() as desk:
+            if desk is None:
+                return []
+            with desk.begin() as connection:
+                return [row for one in FlagSubject for row in trail_of(connection, flag_id(uscc, period, one))]
+
     def quarantine(
         self, *, limit: int = 100, offset: int = 0, resolved: bool | None = None, **filters: Any
     ) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import importlib.metadata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from models.domain.clock import Clock
 from models.domain.register import Register
 from models.law.library import Law
 from models.learned.features import FEATURE_VERSION
+from monitor.accounts.ledger import Ledger
 from monitor.accounts.writer import ReportWriter
 from monitor.admission import TimeRules
 from monitor.agenda import Agenda
@@ -36,6 +38,7 @@ from monitor.desk.store import Desk
 from monitor.evidence_pack.origins import detectors_version, keep_origins, short_digest
 from monitor.feeds import Feeds
 from monitor.history.history import History
+from monitor.intensity.rounds import Rounds
 from monitor.journal.journal import Journal
 from monitor.judge import Judge
 from monitor.pipeline import Observer, Pipeline, Source
@@ -43,6 +46,12 @@ from monitor.roster import Roster
 from monitor.rule_packs import law_in_force
 from monitor.scope import scoped
 from monitor.storage import StoreFull
+from monitor.tariffs.judging import Bench
+from monitor.tariffs.keeper import FlagKeeper, Times, Told
+from monitor.tariffs.places import region_of
+
+ONE_DAY: Final = dt.timedelta(days=1)
+"""A UTC day's readings belong to local days up to the next one; months are judged from there on."""
 
 PROVISIONAL: Final = frozenset({"sealed_site"})
 """Detectors that can say something before a night is over."""
@@ -60,6 +69,8 @@ class Core:
     state_dir: Path
     checkpoints: Checkpoints
     law: Law
+    intensity: Rounds
+    flags: FlagKeeper
     backup: BackupHold = field(default_factory=BackupHold)
     routes: tuple[Subscription, ...] = ()
 
@@ -109,9 +120,9 @@ def open_core(
         agenda = Agenda(
             register.zone,
             len(roster.ids),
-            roster.by_any_publisher(),
+            roster.rows.by_publisher(),
             desk.closed_nights(),
-            registered=roster.by_any_cadence(),
+            registered=roster.rows.by_cadence(),
             looked_back=nights_looked_back(detectors),
         )
         applier = Applier(roster, history, register.zone, agenda.on_readings)
@@ -149,8 +160,44 @@ def open_core(
         checkpoints = Checkpoints(state_dir, key, journal, engine, clock)
         desk.checkpoint = lambda: checkpoints.newest
         pipeline.recover()
+        intensity = Rounds(
+            ledger=Ledger(engine, history.registers(register.zone), register.zone),
+            engine=engine,
+            desk=desk,
+            law=law,
+            register=register,
+            settings=settings.intensity,
+            home=region_of(settings.daemon.district),
+            clock=clock,
+            reached_ms=pipeline.feeds.reached_ms,
+            on_change=observer.lead_changed,
+        )
+        flags = FlagKeeper(
+            engine,
+            intensity.ledger,
+            Bench.of(law, register, intensity.home),
+            Told(settings.daemon.district, tuple(sinks)),
+            times=Times(
+                pipeline.feeds.reached_ms,
+                lambda: min((day + ONE_DAY for day in history.days()), default=None),
+                settings.intensity.close_after_days,
+                lambda: intensity.is_running,
+            ),
+            clock=clock,
+            zone=register.zone,
+        )
         core = Core(
-            pipeline, journal, history, desk, engine, state_dir, checkpoints, law, routes=routes(settings.subscriptions)
+            pipeline,
+            journal,
+            history,
+            desk,
+            engine,
+            state_dir,
+            checkpoints,
+            law,
+            intensity,
+            flags,
+            routes=routes(settings.subscriptions),
         )
         stack.callback(core.backup.release)
         yield core

@@ -125,7 +125,8 @@ def flag(row: StrictObject, name: str) -> bool:
 
 
 def number(value: object, name: str) -> Decimal:
-    """A JSON number as the decimal that was written. Raises for what is not finite or has too many digits."""
+    """A JSON number as the exact decimal that was written, 5.0 as 5. Raises for what is not finite or has too many
+    digits."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         _schema(f"{name} must be a JSON number")
     try:
@@ -139,7 +140,7 @@ def number(value: object, name: str) -> Decimal:
         raise WrongField(RejectReason.RANGE, f"{name} has more than {MAX_DECIMALS} decimals; round it")
     if abs(exact) > MAX_QUANTITY:
         raise WrongField(RejectReason.RANGE, f"{name} is beyond {MAX_QUANTITY:E}; check the unit")
-    return exact or Decimal(0)
+    return Decimal(format(exact.normalize(), "f")) if exact else Decimal(0)
 
 
 def quantity(row: StrictObject, name: str) -> Decimal | None:

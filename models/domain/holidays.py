@@ -85,6 +85,7 @@ def day_kind(date: dt.date) -> DayKind:
     return DayKind.REST
 
 
+@lru_cache(maxsize=4096)
 def in_festival(date: dt.date, *, before: int = FESTIVAL_BEFORE, after: int = FESTIVAL_AFTER) -> bool:
     """Whether a date lies between `before` days before and `after` days after a lunar new year; False out of range."""
     return any(-before <= (date - day).days <= after for day in _near(date.year))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from models.domain.readings import RejectReason
+from models.domain.sheets import RowsBy, column
 
 ALWAYS: Final = dt.date(2000, 1, 1)
 _MOST_DATES: Final = 64
@@ -211,19 +211,19 @@ class Declared(Dated):
 
 @dataclass(frozen=True, slots=True)
 class RegisterRows:
-    """The register as imported: one tuple a sheet."""
+    """The register as imported, sheet by sheet; large ones are kept as columns (`models.domain.sheets`)."""
 
-    enterprises: tuple[Enterprise, ...] = ()
-    sites: tuple[Site, ...] = ()
-    meters: tuple[Meter, ...] = ()
-    feeders: tuple[Feeder, ...] = ()
-    furnaces: tuple[Furnace, ...] = ()
-    lines: tuple[Line, ...] = ()
-    publishers: tuple[Publisher, ...] = ()
-    calendar: tuple[CalendarRow, ...] = ()
-    allocations: tuple[Allocation, ...] = ()
-    reporters: tuple[Reporter, ...] = ()
-    declared: tuple[Declared, ...] = ()
+    enterprises: Sequence[Enterprise] = ()
+    sites: Sequence[Site] = ()
+    meters: Sequence[Meter] = ()
+    feeders: Sequence[Feeder] = ()
+    furnaces: Sequence[Furnace] = ()
+    lines: Sequence[Line] = ()
+    publishers: Sequence[Publisher] = ()
+    calendar: Sequence[CalendarRow] = ()
+    allocations: Sequence[Allocation] = ()
+    reporters: Sequence[Reporter] = ()
+    declared: Sequence[Declared] = ()
 
 
 SHEETS: Final[Mapping[str, type[Dated]]] = {
@@ -284,59 +284,59 @@ class Register:
     @cached_property
     def meter_ids(self) -> tuple[str, ...]:
         """All meters that were ever registered, sorted."""
-        return tuple(sorted(self._meters))
+        return tuple(sorted(set(column(self.rows.meters, "meter"))))
 
     @cached_property
     def _meters(self) -> Mapping[str, Sequence[Meter]]:
-        return _by(self.rows.meters, lambda m: m.meter)
+        return RowsBy(self.rows.meters, "meter")
 
     @cached_property
     def _sites(self) -> Mapping[str, Sequence[Site]]:
-        return _by(self.rows.sites, lambda s: s.site)
+        return RowsBy(self.rows.sites, "site")
 
     @cached_property
     def _enterprises(self) -> Mapping[str, Sequence[Enterprise]]:
-        return _by(self.rows.enterprises, lambda e: e.uscc)
+        return RowsBy(self.rows.enterprises, "uscc")
 
     @cached_property
     def _publishers(self) -> Mapping[str, Sequence[Publisher]]:
-        return _by(self.rows.publishers, lambda p: p.publisher)
+        return RowsBy(self.rows.publishers, "publisher")
 
     @cached_property
     def _furnaces(self) -> Mapping[str, Sequence[Furnace]]:
-        return _by(self.rows.furnaces, lambda f: f.site)
+        return RowsBy(self.rows.furnaces, "site")
 
     @cached_property
     def _furnace_ids(self) -> Mapping[str, Sequence[Furnace]]:
-        return _by(self.rows.furnaces, lambda f: f.furnace)
+        return RowsBy(self.rows.furnaces, "furnace")
 
     @cached_property
     def _lines(self) -> Mapping[str, Sequence[Line]]:
-        return _by(self.rows.lines, lambda line: line.line)
+        return RowsBy(self.rows.lines, "line")
 
     @cached_property
     def _site_lines(self) -> Mapping[str, Sequence[Line]]:
-        return _by(self.rows.lines, lambda line: line.site)
+        return RowsBy(self.rows.lines, "site")
 
     @cached_property
     def _enterprise_sites(self) -> Mapping[str, Sequence[Site]]:
-        return _by(self.rows.sites, lambda s: s.uscc)
+        return RowsBy(self.rows.sites, "uscc")
 
     @cached_property
     def _reporters(self) -> Mapping[str, Sequence[Reporter]]:
-        return _by(self.rows.reporters, lambda r: r.site)
+        return RowsBy(self.rows.reporters, "site")
 
     @cached_property
     def _declared(self) -> Mapping[str, Sequence[Declared]]:
-        return _by(self.rows.declared, lambda d: d.uscc)
+        return RowsBy(self.rows.declared, "uscc")
 
     @cached_property
     def _allocations(self) -> Mapping[str, Sequence[Allocation]]:
-        return _by(self.rows.allocations, lambda a: a.meter)
+        return RowsBy(self.rows.allocations, "meter")
 
     @cached_property
     def _site_meters(self) -> Mapping[str, Sequence[Meter]]:
-        return _by(self.rows.meters, lambda m: m.site)
+        return RowsBy(self.rows.meters, "site")
 
     def meter(self, meter: str, on: dt.date) -> Meter | None:
         return _valid(self._meters.get(meter, ()), on)
@@ -347,6 +347,8 @@ class Register:
         row = _valid(rows, on)
         if row is None or not row.contract_kva:
             return None
+        if len(rows) == 1:
+            return row.contract_kva, row.valid_from
         since = row.valid_from
         for earlier in reversed(rows):
             if earlier.valid_to == since and earlier.contract_kva == row.contract_kva:
@@ -381,6 +383,10 @@ class Register:
     def line_rows(self, line: str) -> Sequence[Line]:
         """Every row of a line, of any date."""
         return self._lines.get(line, ())
+
+    def enterprise_rows(self, uscc: str) -> Sequence[Enterprise]:
+        """Every row of an enterprise, of any date."""
+        return self._enterprises.get(uscc, ())
 
     def site_rows(self, site: str) -> Sequence[Site]:
         """Every row of a site, of any date."""
@@ -447,9 +453,13 @@ class Register:
     @cached_property
     def _ever_sealed(self) -> tuple[str, ...]:
         """Meters of enterprises that were closed or cut off at any time: few, however long the register."""
-        shut = {row.uscc for row in self.rows.enterprises if row.status is not EnterpriseStatus.OPERATING}
-        sites = {row.site for row in self.rows.sites if row.uscc in shut}
-        return tuple(sorted({row.meter for row in self.rows.meters if row.site in sites}))
+        rows = self.rows
+        states = zip(column(rows.enterprises, "uscc"), column(rows.enterprises, "status"), strict=True)
+        shut = {uscc for uscc, status in states if status is not EnterpriseStatus.OPERATING}
+        owners = zip(column(rows.sites, "site"), column(rows.sites, "uscc"), strict=True)
+        sites = {site for site, uscc in owners if uscc in shut}
+        places = zip(column(rows.meters, "meter"), column(rows.meters, "site"), strict=True)
+        return tuple(sorted({meter for meter, site in places if site in sites}))
 
     def meters_on(self, on: dt.date) -> tuple[Meter, ...]:
         """Every meter valid on a date, by id."""
@@ -479,13 +489,6 @@ class Register:
         if date is None:
             return FOREVER_MS
         return int(dt.datetime(date.year, date.month, date.day, tzinfo=self.zone).timestamp()) * 1000
-
-
-def _by(rows: Iterable[R], key: Callable[[R], str]) -> Mapping[str, Sequence[R]]:
-    groups: dict[str, list[R]] = defaultdict(list)
-    for row in rows:
-        groups[key(row)].append(row)
-    return {name: tuple(rows) for name, rows in groups.items()}
 
 
 def _valid(rows: Sequence[R], on: dt.date) -> R | None:

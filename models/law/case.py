@@ -119,14 +119,15 @@ def case_of(name: str, data: bytes, law: Law) -> Case:
     found: list[Found] = []
     case = validated(Case, document, (), found)
     if case is not None:
-        found = _unknown_names(case, law)
+        found = unknown_names(case, law)
     faults = placed(name, text, found)
     if faults or case is None:
         raise LawFaults(faults)
     return case
 
 
-def _unknown_names(case: Case, law: Law) -> list[Found]:
+def unknown_names(case: Case, law: Law) -> list[Found]:
+    """What a case names that the packs do not know."""
     found: list[Found] = []
     industries, regions = law.table(Industry), law.table(RegionName)
     if case.region not in regions:

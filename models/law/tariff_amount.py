@@ -12,7 +12,7 @@ from models.law.steps import Missing, Step
 from models.law.tariff_case import TariffCase, cite_rule
 from models.law.tariff_facts import BillingBase, TariffFacts
 from models.law.tariff_rows import TariffRule
-from models.law.tariff_verdict import TariffVerdict
+from models.law.tariff_verdict import Preview, TariffVerdict
 
 FEN: Final = Decimal("0.01")
 
@@ -39,22 +39,30 @@ def fen(amount: Decimal) -> Decimal:
 
 def adjusted(case: TariffCase, verdict: TariffVerdict, table: TariffRule) -> TariffVerdict:
     """The verdict with what raises or lowers its surcharge: a region's multiple, renewables, late payment."""
-    if not verdict.surcharge:
+    before = verdict.surcharge
+    if not before:
         return verdict
-    verdict = _multiplied(case, verdict, table)
-    verdict = _renewables(case.facts, verdict, table)
-    late = table.late_payment
-    days = case.facts.days_since_notice
+    verdict = _late(case.facts, _renewables(case.facts, _multiplied(case, verdict, table), table), table)
+    after = verdict.surcharge
+    if after is None or after == before:
+        return verdict
+    return replace(
+        verdict,
+        surcharge=after.normalize(PRECISION),
+        reason_zh=f"{verdict.reason_zh}；调整后 {shown(after)} 元/千瓦时",
+        reason_en=f"{verdict.reason_en}; after adjustment {shown(after)} CNY/kWh",
+    )
+
+
+def _late(facts: TariffFacts, verdict: TariffVerdict, table: TariffRule) -> TariffVerdict:
+    late, days = table.late_payment, facts.days_since_notice
     if late is None or days is None or days <= late.days_after_notice_gt or verdict.surcharge is None:
         return verdict
     raised = verdict.surcharge * late.multiplier
     formula = f"{shown(verdict.surcharge)} × {shown(late.multiplier)} = {shown(raised)}"
     label = f"通知后 {days} 天 > {late.days_after_notice_gt} 天未缴", f"unpaid {days} days after the notice"
-    return replace(
-        verdict,
-        surcharge=raised,
-        steps=(*verdict.steps, Step(*label, formula, raised, "CNY/kWh", cite_rule(table))),
-    )
+    step = Step(*label, formula, raised, "CNY/kWh", cite_rule(table))
+    return replace(verdict, surcharge=raised, steps=(*verdict.steps, step))
 
 
 def _multiplied(case: TariffCase, verdict: TariffVerdict, table: TariffRule) -> TariffVerdict:
@@ -100,6 +108,8 @@ def _renewables(facts: TariffFacts, verdict: TariffVerdict, table: TariffRule) -
         return replace(
             verdict,
             status="needs_data",
+            preview=Preview(verdict.rule_id or table.id, verdict.tier, verdict.surcharge, None),
+            surcharge=None,
             reason_zh="加价标准可否因可再生能源降低，取决于缺少的激励值",
             reason_en="whether renewables lower the surcharge depends on the incentive value, which is missing",
             missing=(*verdict.missing, missing),
@@ -123,7 +133,7 @@ def _renewables(facts: TariffFacts, verdict: TariffVerdict, table: TariffRule) -
         verdict,
         status="needs_review",
         reason_zh=f"{verdict.reason_zh}；降低幅度的读法不一（{others}），取较低加价，须复核",
-        reason_en=f"{verdict.reason_en}; the text can be read several ways ({others}): the lower surcharge, to be reviewed",
+        reason_en=f"{verdict.reason_en}; the text has several readings ({others}): the lower surcharge, to be reviewed",
         notes=(*verdict.notes, *((table.renewables_ambiguity,) if table.renewables_ambiguity else ())),
     )
 
@@ -136,12 +146,12 @@ class _Kwh:
 
 def billed(case: TariffCase, verdict: TariffVerdict, table: TariffRule) -> TariffVerdict:
     """The verdict with the electricity it is reckoned on and the amount; or with what these want."""
-    if verdict.surcharge is None:
+    surcharge, facts = verdict.surcharge, case.facts
+    if surcharge is None:
         return verdict
-    facts = case.facts
     base, assumed = _base(facts, verdict, table)
     verdict = _per_tonne(facts, verdict)
-    if not verdict.surcharge:
+    if not surcharge:
         return replace(verdict, base=base, amount=fen(Decimal(0)))
     if base is None:
         return _without_base(case, verdict)
@@ -151,11 +161,11 @@ def billed(case: TariffCase, verdict: TariffVerdict, table: TariffRule) -> Tarif
         zh, en = BASE_WORDS[base]
         missing = Missing(_FACT_OF[base], f"{zh}（kWh）", f"{en} in kWh", "registers")
         return replace(verdict, missing=(*verdict.missing, missing))
-    amount = fen(found.value * verdict.surcharge)
+    amount = fen(found.value * surcharge)
     step = Step(
         f"加价金额（{BASE_WORDS[base][0]}，四舍五入到分）",
         f"amount ({BASE_WORDS[base][1]}; to 0.01, half up)",
-        f"{shown(found.value)} × {shown(verdict.surcharge)} = {shown(amount)}",
+        f"{shown(found.value)} × {shown(surcharge)} = {shown(amount)}",
         amount,
         "CNY",
         cite_rule(table),
@@ -169,16 +179,21 @@ def billed(case: TariffCase, verdict: TariffVerdict, table: TariffRule) -> Tarif
 
 def _per_tonne(facts: TariffFacts, verdict: TariffVerdict) -> TariffVerdict:
     """With the surcharge per tonne of product, where consumption in kWh/t is known."""
-    own = [one.value for one in facts.figures if one.unit == "kWh/t"]
-    kwh_per_t = own[0] if len(own) == 1 else None
-    if verdict.actual is not None:
-        kwh_per_t = verdict.actual if verdict.figure_unit == "kWh/t" else None
+    kwh_per_t = _kwh_per_t(facts, verdict)
     if verdict.surcharge is None or kwh_per_t is None:
         return verdict
     amount = fen(kwh_per_t * verdict.surcharge)
     formula = f"{shown(kwh_per_t)} × {shown(verdict.surcharge)} = {shown(amount)}"
     step = Step("每吨产品加价", "surcharge per tonne of product", formula, amount, "CNY/t")
     return replace(verdict, amount_per_t=amount, steps=(*verdict.steps, *((step,) if amount else ())))
+
+
+def _kwh_per_t(facts: TariffFacts, verdict: TariffVerdict) -> Decimal | None:
+    if verdict.actual is not None:
+        return verdict.actual if verdict.figure_unit == "kWh/t" else None
+    if len(facts.figures) == 1 and facts.figures[0].unit == "kWh/t":
+        return facts.figures[0].value
+    return None
 
 
 def _base(facts: TariffFacts, verdict: TariffVerdict, table: TariffRule) -> tuple[BillingBase | None, tuple[str, ...]]:

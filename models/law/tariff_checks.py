@@ -87,15 +87,8 @@ def _table(rule: TariffRule, path: Path, tiers: Sequence[Tier]) -> Iterator[RowP
         yield from _classes(rule, path, tiers)
         return
     for index, tier in enumerate(tiers):
-        if tier.listed is not None:
-            yield _problem(rule, (*path, index, "class"), "a class in a table of numbers", "Give bounds instead.")
-        if not tier.ranged and not tier.unknown:
-            remedy = "Give gt, ge, le or lt, or say in unknown what was not found."
-            yield _problem(rule, (*path, index), "a tier without bounds", remedy)
-        if rule.kind == "water" and tier.markup is None:
-            yield _problem(rule, (*path, index), "a step of water without a markup", "Give markup and markup_listed.")
-        if rule.kind != "water" and tier.markup is not None:
-            yield _problem(rule, (*path, index), "a markup on electricity", "Give surcharge in CNY/kWh.")
+        for key, problem, remedy in _misfits(rule, tier):
+            yield _problem(rule, (*path, index, *key), problem, remedy)
     for before, after in pairwise(range(len(tiers))):
         if any(_falls(one, other) for one, other in _amounts(tiers[before], tiers[after])):
             remedy = "Put the tiers in rising order, or correct the amounts."
@@ -105,6 +98,17 @@ def _table(rule: TariffRule, path: Path, tiers: Sequence[Tier]) -> Iterator[RowP
     for index, what in holes_and_overlaps(tiers):
         yield _problem(rule, (*path, index), what, "Correct the bounds: each number belongs to one tier.")
     yield from _ends(rule, path, tiers)
+
+
+def _misfits(rule: TariffRule, tier: Tier) -> Iterator[tuple[Path, str, str]]:
+    if tier.listed is not None:
+        yield ("class",), "a class in a table of numbers", "Give bounds instead."
+    if not tier.ranged and not tier.unknown:
+        yield (), "a tier without bounds", "Give gt, ge, le or lt, or say in unknown what was not found."
+    if rule.kind == "water" and tier.markup is None:
+        yield (), "a step of water without a markup", "Give markup and markup_listed."
+    if rule.kind != "water" and tier.markup is not None:
+        yield ("markup",), "a markup on electricity", "Give surcharge in CNY/kWh."
 
 
 def _falls(one: Decimal | None, other: Decimal | None) -> bool:

@@ -49,7 +49,7 @@ def judge_differential(case: TariffCase) -> TariffVerdict | None:
     dearer = [offer for offer in other if offer.surcharge > best.surcharge]
     notes = [
         f"{offer.rule.id}（未核实，不计 / not verified, not counted）: {shown(offer.surcharge)} CNY/kWh"
-        for offer in dearer
+        for offer in other
     ]
     if dearer:
         top = max(dearer, key=lambda offer: offer.surcharge)
@@ -166,7 +166,7 @@ def _charged(case: TariffCase, best: _Offer, offers: list[_Offer]) -> TariffVerd
             verdict,
             status="needs_review",
             reason_zh=f"{verdict.reason_zh}；文件只写到 {last}，其后是否沿用须复核",
-            reason_en=f"{verdict.reason_en}; the source speaks of the time to {last}: whether it goes on is to be reviewed",
+            reason_en=f"{verdict.reason_en}; the source goes to {last} only: what follows is to be reviewed",
         )
     return billed(case, adjusted(case, verdict, rule), rule)
 

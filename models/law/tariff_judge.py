@@ -77,8 +77,8 @@ def what_if(
     years = year - facts.period_from.year
     return facts.model_copy(
         update={
-            "period_from": _moved(facts.period_from, years),
-            "period_to": _moved(facts.period_to, years),
+            "period_from": moved_to(facts.period_from, years),
+            "period_to": moved_to(facts.period_to, years),
             "decision_date": None,
             "rules_on": None if isinstance(as_of, int) else as_of,
             "figures": tuple(
@@ -100,7 +100,8 @@ def _with_intensity(figures: Sequence[Figure], value: Decimal, metric: RowId | N
     )
 
 
-def _moved(day: date, years: int) -> date:
+def moved_to(day: date, years: int) -> date:
+    """The same day some years later; 29 February becomes 28 where there is none."""
     try:
         return day.replace(year=day.year + years)
     except ValueError:
@@ -155,18 +156,16 @@ def _alike(one: TariffVerdict | None, other: TariffVerdict | None) -> bool:
 
 
 def _one_answer(verdicts: Sequence[TariffVerdict]) -> TariffVerdict:
-    """One surcharge for one kWh: what stands where kinds meet, and which kinds stay open beside it."""
+    """One surcharge for one kWh: what stands where kinds meet."""
     held = sorted((one for one in verdicts if one.displaced_by is None), key=lambda one: _ORDER.index(one.kind))
-    answer = _chosen(held)
-    beside = tuple(_beside(one) for one in held if one is not answer and one.kind != answer.kind)
-    return replace(answer, notes=(*answer.notes, *beside))
+    return _chosen(held)
 
 
 def _chosen(held: Sequence[TariffVerdict]) -> TariffVerdict:
     charged = [one for one in held if one.status in ("flag", "needs_review") and one.surcharge]
     if charged:
         return _not_stacked(charged)
-    asked = [one for one in held if one.asked]
+    asked = [one for one in held if one.asked or one.kind == "tiered"]  # tiers are for every plant of the industry
     for status in ("needs_review", "needs_data", "undetermined", "clear"):
         found = [one for one in asked if one.status == status]
         if found:
@@ -196,11 +195,6 @@ def _not_stacked(charged: Sequence[TariffVerdict]) -> TariffVerdict:
         reason_en=f"{dearest.reason_en}; several surcharges meet ({named}): not stacked, the higher, to be reviewed",
         citations=tuple(dict.fromkeys(cited for one in charged for cited in one.citations)),
     )
-
-
-def _beside(one: TariffVerdict) -> str:
-    zh, en = KIND_WORDS[one.kind]
-    return f"{zh} / {en}: {one.status} - {one.reason_zh} / {one.reason_en}"
 
 
 def _frameworks(case: TariffCase) -> tuple[str, ...]:

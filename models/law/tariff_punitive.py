@@ -165,7 +165,7 @@ def _by_ratio(case: TariffCase, rule: TariffRule, ratio: _Ratio) -> TariffVerdic
     if found is None or found.tier.surcharge is None:
         return _by_province(blank, None if found is None else found.tier.surcharge_by)
     surcharge = found.tier.surcharge
-    step = Step("所在档", "tier", tier_formula(shown(ratio.value), found, "CNY/kWh"), surcharge, "CNY/kWh", cited)
+    step = Step("所在档", "tier", tier_formula(shown(ratio.value), found), surcharge, "CNY/kWh", cited)
     percent = shown(ratio.value * 100)
     verdict = replace(
         blank,

@@ -266,11 +266,16 @@ def _by_steps(verdict: TariffVerdict, table: TariffRule, against: _Table, line: 
     verdict = replace(verdict, threshold=line.threshold)
     if value <= line.threshold:
         step = Step(
-            "与标准比较", "against the line", f"{shown(value)} ≤ {shown(line.threshold)}", Decimal(0), "CNY/kWh", cited
+            "与标准比较",
+            "against the line",
+            f"{shown(value)} ≤ {shown(line.threshold)} → 0",
+            Decimal(0),
+            "CNY/kWh",
+            cited,
         )
         return replace(
             verdict,
-            tier="1",
+            tier="0",
             surcharge=Decimal(0),
             steps=(step,),
             reason_zh=f"{shown(value)} ≤ {shown(line.threshold)} {unit}，不加价",
@@ -298,7 +303,7 @@ def _by_steps(verdict: TariffVerdict, table: TariffRule, against: _Table, line: 
     return replace(
         verdict,
         status="flag",
-        tier=f"+{whole}",
+        tier=str(whole),
         surcharge=surcharge,
         steps=steps,
         reason_zh=f"超出 {shown(line.threshold)} {unit}，{whole} 级，加价 {shown(surcharge)} 元/千瓦时",
@@ -313,7 +318,7 @@ def _by_tiers(verdict: TariffVerdict, table: TariffRule, against: _Table) -> Tar
         return replace(verdict, status="undetermined", reason_zh=UNVERIFIED[0], reason_en=UNVERIFIED[1])
     surcharge = found.tier.surcharge
     label = tier_label(against.tiers, found)
-    formula = tier_formula(shown(value), found, "CNY/kWh")
+    formula = tier_formula(shown(value), found)
     step = Step("所在档", "tier", formula, surcharge, "CNY/kWh", cite_rule(table))
     status = "flag" if surcharge else "clear"
     verdict = replace(

@@ -48,8 +48,8 @@ def tier_label(tiers: Sequence[Tier], found: FoundTier) -> str:
     return str(found.number if own is None else own)
 
 
-def tier_formula(number: str, found: FoundTier, unit: str) -> str:
-    """`13750 > 13700, ≤ 13800 → 0.02 CNY/kWh` as a person reads it."""
+def tier_formula(number: str, found: FoundTier) -> str:
+    """`13750: > 13700, ≤ 13800 → 0.02` as a person reads it; the step adds the unit."""
     cost = found.tier.surcharge
-    told = "" if cost is None else f" → {shown(cost)} {unit}"
+    told = "" if cost is None else f" → {shown(cost)}"
     return f"{number}: {found.tier.text()}{told}"

@@ -15,7 +15,8 @@ from models.law.tariff_rows import TariffRule
 
 TariffStatus = Literal["flag", "clear", "undetermined", "needs_data", "needs_review"]
 """flag: a surcharge follows. clear: none does. undetermined: the law as known here has no answer. needs_data: figures
-of the plant are missing. needs_review: an edge or a reading a person must settle; the surcharge shown is the lower."""
+of the plant are missing. needs_review: a person must settle it; on an edge or between readings the surcharge shown is
+the lower, where several kinds meet on the same kWh the higher of them, each being due by itself."""
 
 KIND_WORDS: Final[Mapping[RuleKind, tuple[str, str]]] = {
     "differential": ("差别电价", "differential pricing"),
@@ -40,14 +41,15 @@ class Preview:
 class TariffVerdict:
     """One kind of surcharge for one enterprise and period.
 
-    `rule`: the rule the answer follows, None where none applies. `tier`: the tier's number, the equipment class, or
-    None. `surcharge`: as charged, in CNY/kWh (`unit`; of water CNY/m3), with late payment and renewables in it; zero
-    where clear, None where nothing may be said. `base`: the electricity it is reckoned on; `quantity`: that electricity
-    in kWh (of water m3). `amount`: CNY to the fen, half up; None where the base or its quantity is missing: the flag
-    stands then, and `missing` says what the amount wants. `amount_per_t`: CNY per tonne of product where consumption
-    per tonne decides or output is given. `actual` against `threshold` (in `figure_unit`), or `excess_ratio`: what the
-    tier was found by. `confidence`: of the least sure thing it rests on. `asked`: whether the facts speak of this kind
-    at all. `displaced_by`: the rule or kind that takes its place, or None.
+    `rule`: the rule the answer follows, None where none applies. `tier`: the tier's number, the number of steps above
+    the line, the equipment class, `concealment`, or None. `surcharge`: as charged, in CNY/kWh (`unit`; of water
+    CNY/m3), with late payment and renewables in it; zero where clear, None where nothing may be said. `base`: the
+    electricity it is reckoned on; `quantity`: that electricity in kWh (of water m3). `amount`: CNY to the fen, half
+    up; None where the base or its quantity is missing: the flag stands then, and `missing` says what the amount wants.
+    `amount_per_t`: CNY per tonne of product where consumption per tonne or output is given. `actual` against
+    `threshold` (in `figure_unit`, of `figure_year`), or `excess_ratio`: what the tier was found by. `confidence`: of
+    the least sure thing it rests on. `asked`: whether the facts speak of this kind at all. `displaced_by`: the rule
+    that takes its place, or None.
     """
 
     kind: RuleKind
@@ -87,9 +89,10 @@ class TariffVerdict:
 class TariffJudgement:
     """All that follows for one enterprise and period.
 
-    `electricity`: the one answer for its kWh (surcharges are not stacked), None where no rule concerns it; `water`
-    likewise. `verdicts`: one for each kind that concerns the enterprise, those displaced included. `notes`: what else
-    the packs say about the region and trade. `law_digest` changes with any statement of the packs.
+    `electricity`: the one answer for its kWh (surcharges are not stacked).
+    `water`: None where the facts speak of none. `verdicts`: one for each kind that concerns the enterprise, those
+    displaced included. `notes`: what else the packs say about the region and trade. `law_digest` changes with any
+    statement of the packs.
     """
 
     electricity: TariffVerdict
@@ -98,3 +101,13 @@ class TariffJudgement:
     notes: tuple[str, ...]
     law_version: str
     law_digest: str
+
+    @property
+    def still_open(self) -> tuple[TariffVerdict, ...]:
+        """The other kinds that are not judged: a surcharge of theirs is not excluded by the answer."""
+        own = (self.electricity.kind, "water")
+        return tuple(
+            one
+            for one in self.verdicts
+            if one.kind not in own and one.displaced_by is None and one.status in ("needs_data", "undetermined")
+        )

@@ -83,13 +83,19 @@ def level_change(past: OwnPast, limits: LevelLimits, least_kwh: Floats) -> Chang
         (-1.0, -float(np.log(limits.fall)), limits.fall_nights),
     ):
         mine = steps.of((sign * steps.size >= least) & (steps.held >= nights))
+        if mine.meters.size == 0:
+            continue
         mine = mine.of(mine.hold(sign, least))
+        if mine.meters.size == 0:
+            continue
         hidden = (past.censored[mine.meters] & (past.days.ordinal >= mine.onset[:, None])).sum(axis=1)
         mine = mine.of(hidden <= 0.25 * mine.held)
         usual = mine.restlessness(_UNKNOWN_RESTLESSNESS)
         needed = np.maximum(least, limits.own_times * usual)
         far = sign * mine.size >= needed
         mine, usual, needed = mine.of(far), usual[far], needed[far]
+        if mine.meters.size == 0:
+            continue
         new = ~mine.known_level(sign, _NEW_LEVEL, _KNOWN_LEVEL_DAYS)
         new[new] = ~mine.of(new).same_last_year(sign)
         found |= _level_changes(past, mine.of(new), sign, usual[new], needed[new], least_kwh)
@@ -173,6 +179,8 @@ def night_share_change(past: OwnPast, limits: ShareLimits, least_kwh: Floats) ->
     steps = fresh_steps(past, past.valley_share, past.at_work & np.isfinite(past.valley_share), limits.span_nights)
     steps = steps.of((steps.size >= limits.rise) & (steps.held >= limits.nights))
     steps = steps.of(steps.hold(1.0, limits.rise))
+    if steps.meters.size == 0:
+        return {}
     usual = steps.restlessness(_UNKNOWN_SHARE_RESTLESSNESS)
     needed = np.maximum(limits.rise, limits.own_times * usual)
     keep = steps.size >= needed

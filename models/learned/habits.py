@@ -22,6 +22,10 @@ _REST_WEEKS: Final = 3
 _WORK_NIGHTS: Final = 40
 _SAME_REST: Final = 0.35
 """Weekdays whose log level is this close to the lowest are rested alike."""
+_ODD: Final = 0.12
+"""Share of the earlier days of rest that may have been worked."""
+_ODD_LONGER: Final = 0.2
+"""The same where the days of rest are worked for four weeks and not for three."""
 _WEEK: Final = 7
 _ALL_ALONG: Final = 0.7
 """Share of the nights since a contract is known above which it was exceeded all along."""
@@ -130,6 +134,10 @@ def weekend_change(past: OwnPast, *, closed: float, least_kwh: Floats) -> Change
     then = np.where(earlier, energy / np.maximum(working_before, 1e-9)[:, None], np.nan)
     just_before = np.where(_latest(earlier, 4 * rest_days), then, np.nan)
     worked_earlier = _share_at(then, goal)
+    longer = np.where(_latest(rest & lately, (_REST_WEEKS + 1) * rest_days), energy, np.nan)
+    worked_longer = (np.isfinite(longer).sum(axis=1) > since.sum(axis=1)) & (
+        _share_at(longer / np.maximum(working, 1e-9)[:, None], goal) >= 0.8
+    )
     keep = (
         enough
         & (_share_at(shares, goal) >= 0.8)
@@ -138,8 +146,8 @@ def weekend_change(past: OwnPast, *, closed: float, least_kwh: Floats) -> Change
         & (working * (goal - share_before) >= least_kwh[asked])
         & (after >= _REST_GROWTH * before)
         & (_share_at(just_before, goal) <= 0.3)
-        & (worked_earlier <= 0.12)
-        & (nan_quantile(shares, 0.2) >= nan_quantile(then, 0.9))
+        & (worked_earlier <= np.where(worked_longer, _ODD_LONGER, _ODD))
+        & (nan_quantile(shares, 0.2) >= nan_quantile(then, 1.0 - _ODD_LONGER))
     )
     usual_share = nan_median(shares)
     return {

@@ -6,6 +6,7 @@ come from sorted rows, sums run over rows of one width.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -153,26 +154,30 @@ def packed(values: Floats, use: Bools, width: int | None = None) -> Floats:
 
 def nan_median(values: Floats) -> Floats:
     """Median over the last axis without NaN; NaN where nothing is known. (..., k) -> (...)."""
-    if values.shape[-1] == 0:
-        return np.full(values.shape[:-1], np.nan)
-    ordered = np.sort(values, axis=-1)
-    count = np.isfinite(ordered).sum(axis=-1)
-    low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0)[..., None], axis=-1)[..., 0]
-    high = np.take_along_axis(ordered, np.minimum(count // 2, values.shape[-1] - 1)[..., None], axis=-1)[..., 0]
-    return np.where(count > 0, 0.5 * (low + high), np.nan)
+    ordered, count = _ordered(values)
+    row, last = np.arange(len(ordered)), np.maximum(count - 1, 0)
+    low, high = ordered[row, last // 2], ordered[row, (last + 1) // 2]
+    return np.asarray((0.5 * (low + high)).reshape(values.shape[:-1]))
 
 
 def nan_quantile(values: Floats, share: float) -> Floats:
     """Quantile (between neighbours in proportion) over the last axis without NaN; NaN where nothing is known."""
-    if values.shape[-1] == 0:
-        return np.full(values.shape[:-1], np.nan)
-    ordered = np.sort(values, axis=-1)
-    last = np.maximum(np.isfinite(ordered).sum(axis=-1) - 1, 0)
+    ordered, count = _ordered(values)
+    row, last = np.arange(len(ordered)), np.maximum(count - 1, 0)
     at = share * last
     below = at.astype(np.intp)
-    low = np.take_along_axis(ordered, below[..., None], axis=-1)[..., 0]
-    high = np.take_along_axis(ordered, np.minimum(below + 1, last)[..., None], axis=-1)[..., 0]
-    return np.asarray(low + (at - below) * (high - low))
+    low, high = ordered[row, below], ordered[row, np.minimum(below + 1, last)]
+    return np.asarray((low + (at - below) * (high - low)).reshape(values.shape[:-1]))
+
+
+def _ordered(values: Floats) -> tuple[Floats, NDArray[np.intp]]:
+    """Rows (r, k) of the last axis, sorted with NaN at their ends, and how many values of each are known."""
+    width = values.shape[-1]
+    if width == 0:
+        rows = math.prod(values.shape[:-1])
+        return np.full((rows, 1), np.nan), np.zeros(rows, dtype=np.intp)
+    ordered = np.sort(values, axis=-1).reshape(-1, width)
+    return ordered, np.asarray(np.count_nonzero(ordered < np.inf, axis=-1))
 
 
 def rolling_median(values: Floats, width: int) -> Floats:

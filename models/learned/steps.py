@@ -29,6 +29,8 @@ _LITTLE_PAST: Final = 50
 _LONG_STRETCH: Final = 11
 """Comparable nights that make a low level known: longer than a shutdown for maintenance."""
 _NO_DAY: Final = -(10**6)
+_AT_ONCE: Final = 64
+"""Meters whose cuts are weighed at once: a megabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +150,8 @@ def fresh_steps(past: OwnPast, values: Floats, use: Bools, span_nights: int) -> 
     k = values.shape[1]
     width = max(k, late + BEFORE + STRETCH)
     x, energy_kwh = packed(values, use, width), packed(past.energy_kwh, use, width)
-    day = packed(np.broadcast_to(past.days.ordinal.astype(np.float64), values.shape), use, width)
-    day = np.where(np.isnan(day), float(_NO_DAY), day).astype(np.int64)
+    dates = packed(np.broadcast_to(past.days.ordinal.astype(np.float64), values.shape), use, width)
+    day: NDArray[np.int64] = np.where(np.isnan(dates), float(_NO_DAY), dates).astype(np.int64)
     begun = (day >= int(past.days.ordinal[-1]) - span_nights).sum(axis=1)
     before = np.minimum(np.isfinite(x).sum(axis=1) - begun, BEFORE)
     longest = np.minimum(begun, begun + before - _FEWEST_BEFORE)
@@ -158,22 +160,26 @@ def fresh_steps(past: OwnPast, values: Floats, use: Bools, span_nights: int) -> 
     begun, before, longest = begun[able], before[able], longest[able]
     near = x[:, width - late - BEFORE :]
     near = np.where(np.arange(late + BEFORE, 0, -1) <= (begun + before)[:, None], near, np.nan)
-    cost = np.full(len(able), np.inf)
-    held = np.zeros(len(able), dtype=np.int64)
-    for since in range(late, _FEWEST_AFTER - 1, -1):
-        asked = np.flatnonzero(longest >= since)
-        if asked.size == 0:
-            continue
-        mine = near[asked]
-        parted = _spread(mine[:, :-since]) + _spread(mine[:, -since:])
-        better = parted < cost[asked]
-        cost[asked[better]], held[asked[better]] = parted[better], since
+    held = late - _cost(near, longest).argmin(axis=1)
     steps = Steps(able, x, energy_kwh, day, held, np.zeros(len(able)))
     size = nan_median(steps.after(x)) - nan_median(steps.before(x))
     return Steps(able, x, energy_kwh, day, held, size)
 
 
+def _cost(near: Floats, longest: NDArray[np.int64]) -> Floats:
+    """(m, cuts) absolute distances from the medians on both sides of each cut, the one with most nights since first;
+    infinite where the cut is not asked for."""
+    width = near.shape[1]
+    since = np.arange(width - BEFORE, _FEWEST_AFTER - 1, -1)
+    later = np.arange(width, 0, -1) <= since[:, None]
+    cost = np.empty((len(near), len(since)))
+    for first in range(0, len(near), _AT_ONCE):
+        some = near[first : first + _AT_ONCE, None, :]
+        cost[first : first + _AT_ONCE] = _spread(np.where(later, np.nan, some)) + _spread(np.where(later, some, np.nan))
+    return np.where(since <= longest[:, None], cost, np.inf)
+
+
 def _spread(values: Floats) -> Floats:
-    """Sum of absolute distances from the median of each row, NaN left out."""
-    distance = np.abs(values - nan_median(values)[:, None])
-    return np.asarray(np.where(np.isnan(distance), 0.0, distance).sum(axis=1))
+    """Sum of absolute distances from the median over the last axis, NaN left out."""
+    distance = np.abs(values - nan_median(values)[..., None])
+    return np.asarray(np.where(np.isnan(distance), 0.0, distance).sum(axis=-1))

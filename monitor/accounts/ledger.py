@@ -281,11 +281,14 @@ def _notes(account: Account, parts: Sequence[Part]) -> tuple[tuple[str, str], ..
     if energy:
         known = sum(one.kwh is not None for one in energy)
         percent = (account.electricity.coverage * 100).quantize(Decimal("0.01"))
+        english = (
+            f"electricity is the difference of registers: {percent} % of the time is covered, {known} of"
+            f" {len(energy)} stretches have readings; nothing is estimated"
+        )
         notes.append(
             (
                 f"电量按电能示数之差计算：{known}/{len(energy)} 段有示数，时间覆盖率 {percent}%；缺口未作估算",
-                f"electricity is the difference of registers: {known} of {len(energy)} stretches have readings;"
-                 f" {percent} % of the time is covered; nothing is estimated",
+                english,
             )
         )
     if any(gap.lowers for gap in account.gaps):

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from models.domain.accounts import Gap, GapKind, Period
 from models.domain.register import Allocation, Dated, Furnace, Meter, Register, Site
-from monitor.accounts.registers import Stretch
+from monitor.accounts.registers import Edge, Stretch
 
 D = TypeVar("D", bound=Dated)
 
@@ -100,13 +100,15 @@ class Plans:
 
     def _planned(self, meter: str, period: Period, own_cuts: Collection[dt.date]) -> Iterator[Planned]:
         """The meter's days in the period, cut wherever a row on it, behind it or in front of it begins or ends."""
-        rows = _merged([row for row in self.register.rows_of_meter(meter) if _meets(row, period)])
+        rows = _merged(self.register.rows_of_meter(meter))
         family = {meter, *self._behind.get(meter, ())}
         family |= {row.within for row in self.register.allocations_of(meter) if row.within}
         dated: list[Dated] = [row for one in family for row in self.register.allocations_of(one)]
         dated += [row for one in family - {meter} for row in _merged(self.register.rows_of_meter(one))]
         cuts = {date for row in dated for date in (row.valid_from, row.valid_to) if date is not None} | set(own_cuts)
         for at, row in enumerate(rows):
+            if not _meets(row, period):
+                continue
             first, end = max(row.valid_from, period.first), min(row.valid_to or _FOREVER, period.end)
             edges = [first, *sorted(date for date in cuts if first < date < end), end]
             before, after = rows[at - 1] if at else None, rows[at + 1] if at + 1 < len(rows) else None
@@ -120,8 +122,8 @@ class Plans:
                         first_ms=self.register.midnight_ms(start),
                         end_ms=self.register.midnight_ms(stop),
                         cadence_s=row.cadence_s,
-                        hard_start=start == first and before is not None and _other_ratio(before, row),
-                        hard_end=stop == end and after is not None and _other_ratio(row, after),
+                        start_edge=_edge(row, before) if start == row.valid_from else Edge.SHARED,
+                        end_edge=_edge(row, after) if stop == row.valid_to else Edge.SHARED,
                         rated_kva=row.transformer_kva or row.contract_kva,
                         wrap_kwh=row.register_wrap_kwh,
                     ),
@@ -193,9 +195,11 @@ def _rows(rows: Sequence[D], period: Period) -> list[D]:
     return sorted((row for row in rows if _meets(row, period)), key=lambda row: row.valid_from)
 
 
-def _other_ratio(one: Meter, other: Meter) -> bool:
-    """Whether values under two rows are on different scales."""
-    return _factor(one) != _factor(other)
+def _edge(row: Meter, beside: Meter | None) -> Edge:
+    """What the row before or after a row is to it; one that does not touch it is as good as none."""
+    if beside is None or (beside.valid_to != row.valid_from and beside.valid_from != row.valid_to):
+        return Edge.ALONE
+    return Edge.SHARED if _factor(row) == _factor(beside) else Edge.RATIO
 
 
 def _factor(row: Meter) -> float:

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -42,11 +43,20 @@ class MeterDays:
         return slice(self.at.start + int(low), self.at.start + int(high))
 
 
+class Edge(StrEnum):
+    """What lies beyond an end of a stretch. SHARED: the same meter on the same scale, so that a reading near the end
+    serves both sides. RATIO: the same meter in another ratio. ALONE: the meter is not registered there."""
+
+    SHARED = "shared"
+    RATIO = "ratio"
+    ALONE = "alone"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
     """Days of one meter under one row of the register: `first` up to, not including, `end`.
 
-    `hard_start`, `hard_end`: readings beyond that end are in another ratio and do not count. `cadence_s`, `rated_kva`
+    `start_edge`, `end_edge`: what lies beyond; readings there count where it is SHARED only. `cadence_s`, `rated_kva`
     (None: unknown) and `wrap_kwh` are the row's.
     """
 
@@ -57,8 +67,8 @@ class Stretch:
     first_ms: int
     end_ms: int
     cadence_s: int = 900
-    hard_start: bool = False
-    hard_end: bool = False
+    start_edge: Edge = Edge.SHARED
+    end_edge: Edge = Edge.SHARED
     rated_kva: float | None = None
     wrap_kwh: float | None = None
 
@@ -116,7 +126,7 @@ def energy_of(stretch: Stretch, days: MeterDays) -> tuple[MeterEnergy, tuple[Gap
             covered_ms += abs(at[0] - wanted_ms) if stretch.first_ms <= at[0] <= stretch.end_ms else 0
         else:
             hours = abs(at[0] - wanted_ms) / _HOUR_MS
-            kind = GapKind.RATIO_CHANGE if _is_hard(stretch, wanted_ms) else GapKind.NO_READING
+            kind = GapKind.RATIO_CHANGE if _edge(stretch, wanted_ms) is Edge.RATIO else GapKind.NO_READING
             gaps.append(
                 _gap(
                     kind,
@@ -147,14 +157,19 @@ def exact_kwh(kwh: float) -> Decimal:
 
 
 def _is_hard(stretch: Stretch, wanted_ms: int) -> bool:
-    return stretch.hard_start if wanted_ms == stretch.first_ms else stretch.hard_end
+    """Whether nothing beyond that end counts."""
+    return _edge(stretch, wanted_ms) is not Edge.SHARED
+
+
+def _edge(stretch: Stretch, wanted_ms: int) -> Edge:
+    return stretch.start_edge if wanted_ms == stretch.first_ms else stretch.end_edge
 
 
 def _points(stretch: Stretch, days: MeterDays) -> Points:
     """First and last readings of each day of the stretch, and of the days beside it, which may stand for an end."""
     one = dt.timedelta(days=1)
-    first = stretch.first if stretch.hard_start else stretch.first - one
-    end = stretch.end if stretch.hard_end else stretch.end + one
+    first = stretch.first if stretch.start_edge is not Edge.SHARED else stretch.first - one
+    end = stretch.end if stretch.end_edge is not Edge.SHARED else stretch.end + one
     rows, where = days.rows, days.between(first, end)
     usable = rows.readings[where] > 0
     pairs = zip(
@@ -171,7 +186,7 @@ def _end(points: Points, wanted_ms: int, stretch: Stretch, *, is_start: bool) ->
         if near:
             return min(near, key=lambda point: (abs(point[0] - wanted_ms), point[0]))
     inside = [point for point in points if stretch.first_ms <= point[0] <= stretch.end_ms]
-    if stretch.hard_start:
+    if stretch.start_edge is not Edge.SHARED:
         inside = [point for point in inside if point[0] > stretch.first_ms]
     if not inside:
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monitor.audit.checkpoint import GENESIS, Checkpoint, SealedFile, Short, read_lines
 from monitor.audit.faults import StateReport
-from monitor.audit.keys import PublicKey
+from monitor.audit.keys import PublicKey, former_public_keys
 from monitor.history.seal import file_sha256
 from monitor.journal.audit_chain import GENESIS as FIRST_DIGEST
 from monitor.journal.body import BodyCodec
@@ -25,18 +25,20 @@ _STEP = 64
 def checked_lines(
     state_dir: Path, key: PublicKey | None, kept: Sequence[Short], report: StateReport
 ) -> Iterator[Checkpoint]:
-    """Every checkpoint that can be read, in order; the chain of lines is checked on the way.
+    """Every checkpoint that can be read, in order; the chain of lines and their signatures are checked on the way.
+
+    A line signed by a former key counts as long as a later line is signed by `key`: that one names its digest.
 
     `kept` are copies from elsewhere: each must be found, or its end was cut, or an older state put back.
     """
     missing = {copy.body_sha256: copy for copy in kept}
-    chain = _Lines(key, report)
+    chain = _Lines(key, former_public_keys(state_dir), report)
     for path, number, line, ended in read_lines(state_dir):
         checkpoint = chain.take(path.name, f"line {number}", line, ended=ended)
         if checkpoint is not None:
             missing.pop(checkpoint.short.body_sha256, None)
             yield checkpoint
-    chain.end()
+    chain.finish()
     for copy in missing.values():
         report.fault(
             chain.file or "checkpoints",
@@ -48,8 +50,10 @@ def checked_lines(
 class _Lines:
     """Takes line after line. One that cannot be read is a crash's if its neighbours follow each other."""
 
-    def __init__(self, key: PublicKey | None, report: StateReport) -> None:
+    def __init__(self, key: PublicKey | None, former: Sequence[PublicKey], report: StateReport) -> None:
         self._key = key
+        self._former = {each.fingerprint: each for each in former}
+        self._untied: list[tuple[str, str, str]] = []
         self._report = report
         self._previous, self._n = GENESIS, 0
         self._torn: tuple[str, str] | None = None
@@ -70,6 +74,13 @@ class _Lines:
         self._report.counted("checkpoints", 1)
         return checkpoint
 
+    def finish(self) -> None:
+        """No line is left: what a former key signed last is tied to nothing."""
+        self.end()
+        if self._key is not None:
+            for file, name, _ in self._untied:
+                self._report.fault(file, name, f"not signed by the key {self._key.fingerprint}")
+
     def end(self) -> None:
         """Whatever could not be read before and is not explained was changed."""
         if self._torn is not None:
@@ -86,8 +97,19 @@ class _Lines:
             self._report.fault(file, name, f"follows {self._n}: lines are missing, added or moved")
         elif body.previous != self._previous:
             self._report.fault(file, name, "does not follow the line before it: one of them was changed")
-        if self._key is not None and not checkpoint.short.signed_by(self._key):
-            self._report.fault(file, name, f"not signed by the key {self._key.fingerprint}")
+        if self._key is not None:
+            self._signature(file, name, checkpoint.short, self._key)
+
+    def _signature(self, file: str, name: str, short: Short, key: PublicKey) -> None:
+        former = self._former.get(short.key)
+        if short.signed_by(key):
+            for fingerprint in sorted({signer for _, _, signer in self._untied}):
+                self._report.notes.append(f"checkpoints before {short.n} are signed by a former key, {fingerprint}")
+            self._untied.clear()
+        elif former is not None and short.signed_by(former):
+            self._untied.append((file, name, short.key))
+        else:
+            self._report.fault(file, name, f"not signed by the key {key.fingerprint}")
 
 
 class JournalWalk:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +18,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from monitor.config.secret_files import SecretFileError, read_secret
 from monitor.storage import disk_errors, sync_directory
 
+log = logging.getLogger(__name__)
+
 KEY_NAME: Final = "checkpoint-key.pem"
 PUBLIC_NAME: Final = "checkpoint-key.pub"
+FORMER_PATTERN: Final = "checkpoint-key-*.pub"
+"""Public halves of keys that signed before the present one, named by their fingerprint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,8 @@ class SigningKey:
     def open(cls, state_dir: Path, key_file: Path | None) -> Self:
         """The configured key, else the state directory's own, made with mode 0600 where there is none.
 
-        The public half is written beside the state. Raises SecretFileError, or what the disk raises.
+        The public half is written beside the state; that of another key is kept under its fingerprint, so that what it
+        signed can still be verified. Raises SecretFileError, or what the disk raises.
         """
         path = key_file if key_file is not None else state_dir / KEY_NAME
         if key_file is None and not path.exists():
@@ -79,6 +86,7 @@ class SigningKey:
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         if not public.is_file() or public.read_bytes() != pem:
+            _keep_former(state_dir, signing.public)
             _write(public, pem, mode=0o644)
         return signing
 
@@ -100,6 +108,29 @@ def stored_public_key(state_dir: Path) -> PublicKey | None:
     """The public key that lies in a state directory, None where there is none. Raises ValueError."""
     path = state_dir / PUBLIC_NAME
     return PublicKey.from_text(path.read_text("ascii")) if path.is_file() else None
+
+
+def former_public_keys(state_dir: Path) -> tuple[PublicKey, ...]:
+    """Public keys that signed here before the present one; a file that holds none is passed over."""
+    found = []
+    for path in sorted(state_dir.glob(FORMER_PATTERN)):
+        with contextlib.suppress(ValueError):
+            found.append(PublicKey.from_text(path.read_text("ascii")))
+    return tuple(found)
+
+
+def _keep_former(state_dir: Path, present: PublicKey) -> None:
+    try:
+        stored = stored_public_key(state_dir)
+    except ValueError:
+        return
+    if stored is not None and stored != present:
+        former = state_dir / FORMER_PATTERN.replace("*", stored.fingerprint)
+        _write(former, (state_dir / PUBLIC_NAME).read_bytes(), mode=0o644)
+        log.warning(
+            "checkpoints were signed by the key %s, from now on by %s; the former public key is kept as %s",
+            stored.fingerprint, present.fingerprint, former.name,
+        )  # fmt: skip
 
 
 def _private(path: Path) -> Ed25519PrivateKey:

@@ -15,7 +15,7 @@ from monitor.audit.checkpoint import Checkpoint, Occasion, Short, last_sealed
 from monitor.audit.desk_check import DeskWalk, of_store
 from monitor.audit.faults import StateReport
 from monitor.audit.history_check import check_parts, check_stopped_history, manifest_of
-from monitor.audit.keys import KEY_NAME, PUBLIC_NAME, PublicKey, SigningKey, stored_public_key
+from monitor.audit.keys import KEY_NAME, PUBLIC_NAME, PublicKey, SigningKey, former_public_keys, stored_public_key
 from monitor.config.secret_files import SecretFileError
 from monitor.desk.database import DESK_FILE, DeskError, read_desk
 from monitor.desk.events import CHECKPOINT_ATTRIBUTE
@@ -31,6 +31,7 @@ MANIFEST: Final = "history_manifest"
 _KNOWN: Final = re.compile(
     r"^(journal-\d{6}(-\d+)?\.sqlite|desk\.sqlite|desk\.before-.*\.sqlite|history\.duckdb|checkpoints-\d{6}\.jsonl)"
     r"(-wal|-shm|\.wal)?$|^(last-backup\.json|backup-staging|restoring|restored\.json|demo\.log)$"
+    r"|^checkpoint-key-[0-9a-f]{16}\.pub$"
 )
 _NAMED: Final = {LOCK_NAME, BALLAST_NAME, SOCKET_NAME, KEY_NAME, PUBLIC_NAME, ORIGINS_NAME, PARTS_NAME, HISTORY_NAME}
 
@@ -82,8 +83,9 @@ def _check_all(
     state_dir: Path, ask: Ask | None, key: PublicKey | None, kept: Sequence[Short], report: StateReport
 ) -> None:
     trusted = _key(state_dir, key, report)
+    signers = (trusted, *former_public_keys(state_dir)) if trusted is not None else ()
     for copy in kept:
-        if trusted is not None and not copy.signed_by(trusted):
+        if signers and not any(copy.signed_by(signer) for signer in signers):
             report.fault("checkpoint kept elsewhere", f"checkpoint {copy.n}", "is not signed by this state's key")
     removed = _removals(state_dir, report)
     last = _walk(state_dir, trusted, kept, removed, report)

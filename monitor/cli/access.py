@@ -53,6 +53,12 @@ class Access(Protocol):
     def notices(self, *, limit: int = 100) -> list[Row]:
         """Notices that wait for a person, oldest first."""
 
+    def flags(self, **filters: Any) -> list[Row]:
+        """Tariff flags as they stand. Filters: uscc, period, status, limit, offset."""
+
+    def flag(self, uscc: str, period: str) -> list[Row]:
+        """Every revision of an enterprise's flags in a period."""
+
 
 def open_access(state_dir: Path) -> Access:
     """Access to one state directory. Raises FileNotFoundError where nothing was ever recorded."""
@@ -104,6 +110,12 @@ class SocketAccess:
     def notices(self, *, limit: int = 100) -> list[Row]:
         return self._items("/v1/notices", {"limit": limit})
 
+    def flags(self, **filters: Any) -> list[Row]:
+        return self._items("/v1/flags", filters)
+
+    def flag(self, uscc: str, period: str) -> list[Row]:
+        return self._items(f"/v1/flags/{_segment(uscc)}/{_segment(period)}", {})
+
     def history(self, question: HistoryQuestion) -> pa.Table:
         """Readings of a span. Raises SpanTooLarge, LookupError for an unknown site, or AccessError."""
         import msgspec
@@ -133,6 +145,16 @@ class SocketAccess:
             raise AccessError(f"the daemon answered {reply.status_code} to {name}: {reply.text[:500]}")
         body: Row = reply.json()
         return body
+
+    def ask(self, path: str, question: dict[str, Any]) -> bytes:
+        """The daemon's answer to a question in JSON. Raises CommandRefused with its reason, or AccessError."""
+        with self._client(_COMMAND_TIMEOUT_S) as client:
+            reply = client.post(path, json=question)
+        if reply.status_code == 409:
+            raise CommandRefused(str(reply.json()["error"]))
+        if reply.status_code != 200:
+            raise AccessError(f"the daemon answered {reply.status_code} to {path}: {reply.text[:500]}")
+        return reply.content
 
     def _items(self, path: str, filters: dict[str, Any]) -> list[Row]:
         found = self._get(path, {name: str(value) for name, value in filters.items() if value is not None})

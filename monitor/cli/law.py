@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from monitor.cli.law_dry_run import dry_run
 from monitor.cli.register import Json, console, fail
 from monitor.supervise import ExitCode
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="规则包 Rule packs: limits, corrections, factors, tariffs as dated, cited data.", no_args_is_help=True
 )
+
+app.command("dry-run")(dry_run)
 
 SHOWN_ROWS = 200
 """Rows a list shows unless all are asked for."""

@@ -16,7 +16,7 @@ from monitor.supervise import ExitCode
 
 DISTRIBUTION: Final = "gridwarden"
 COMMANDS: Final = ("run", "demo", "check", "replay", "simulate", "peers", "backup", "restore", "doctor", "verify")
-GROUPS: Final = ("register", "leads", "notices", "quarantine", "history", "law", "intensity")
+GROUPS: Final = ("register", "leads", "notices", "quarantine", "history", "law", "intensity", "output", "tariff")
 
 app = typer.Typer(
     name=DISTRIBUTION,

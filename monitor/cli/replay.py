@@ -16,7 +16,7 @@ from monitor.cli.opening import register_from, stop
 from monitor.supervise import ExitCode
 
 if TYPE_CHECKING:
-    from monitor.judge import Job
+    from monitor.jobs import Job
     from monitor.replay import Replayed
 
 

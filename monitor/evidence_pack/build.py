@@ -21,7 +21,7 @@ from models.domain.nights import night_of_date
 from models.domain.register import Register
 from models.domain.windows import SlotFlag
 from models.learned.features import FEATURE_VERSION
-from monitor.audit.keys import stored_public_key
+from monitor.audit.keys import former_public_keys, stored_public_key
 from monitor.drawing.canvas import png_bytes, svg_bytes
 from monitor.evidence_pack.curves import figure_of, mean_power_kw
 from monitor.evidence_pack.desk_part import DeskPart, imported_register, read_lead
@@ -98,7 +98,8 @@ def build_pack(
     }
     key = stored_public_key(state_dir)
     if key is not None:
-        files[KEY_FILE] = key.text.encode() + b"\n"
+        keys = (key, *(former for former in former_public_keys(state_dir) if former != key))
+        files[KEY_FILE] = "".join(f"{each.text}\n" for each in keys).encode()
     proof = Proof()
     if with_journal:
         bodies, proof = prove(state_dir, _seqs_behind(material, entries))

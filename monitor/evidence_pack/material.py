@@ -18,7 +18,7 @@ from models.domain.windows import PastNights, Window
 from models.learned.features import FEATURES
 from monitor.applier import fill_ring
 from monitor.evidence_pack.origins import AnyDetector
-from monitor.judge import POOL_NIGHTS
+from monitor.jobs import POOL_NIGHTS
 from monitor.leads import NightFinding
 from monitor.roster import Roster
 from monitor.windows import Ring
@@ -124,7 +124,7 @@ class Material:
         fill_ring(ring, self._some(meter, interval_s, start_ms, min(end_ms, until_ms or end_ms)), self.roster)
         keys = np.array([self.roster.index[meter]], dtype=np.int32)
         window = ring.window(night, keys, [meter])
-        wrap_kwh = self.roster.rows.on(night.date).wrap_kwh[keys]
+        wrap_kwh = self.roster.rows.wraps(night.date, keys)
         return Window(
             window.night, window.interval_s, window.meters, window.instants, window.registers, window.flags, wrap_kwh
         )

@@ -106,12 +106,12 @@ def prove(state_dir: Path, seqs: Sequence[int]) -> tuple[bytes, Proof]:
     return bytes(bodies), Proof(tuple(records), tuple(covers))
 
 
-def check_proof(proof: Proof, bodies: bytes, key: PublicKey | None) -> ProofVerdict:
-    """Compute every digest again. `key` is the public key to trust; None: signatures are not compared."""
+def check_proof(proof: Proof, bodies: bytes, keys: Sequence[PublicKey]) -> ProofVerdict:
+    """Compute every digest again. `keys` are the public keys to trust; none: signatures are not compared."""
     faults: list[str] = []
     listed: dict[int, frozenset[bytes]] = {}
     for cover in proof.covers:
-        problem = _cover_fault(cover, key)
+        problem = _cover_fault(cover, keys)
         if problem is not None:
             faults.append(f"checkpoint {cover.n}: {problem}")
             continue
@@ -202,7 +202,7 @@ def _covering(state_dir: Path, seqs: Sequence[int]) -> dict[int, Checkpoint]:
     return found
 
 
-def _cover_fault(cover: Cover, key: PublicKey | None) -> str | None:
+def _cover_fault(cover: Cover, keys: Sequence[PublicKey]) -> str | None:
     try:
         checkpoint = Checkpoint.parse(cover.line.encode())
         raw = base64.b64decode(cover.links, validate=True)
@@ -214,6 +214,6 @@ def _cover_fault(cover: Cover, key: PublicKey | None) -> str | None:
         return f"its line is that of number {checkpoint.body.n}"
     if len(links) != journal.count or links_sha256(links) != journal.links:
         return "the digests listed are not those it covers"
-    if key is not None and not checkpoint.short.signed_by(key):
-        return f"not signed by the key {key.fingerprint}"
+    if keys and not any(checkpoint.short.signed_by(key) for key in keys):
+        return f"not signed by the key {', '.join(key.fingerprint for key in keys)}"
     return None

@@ -16,7 +16,7 @@ from models.domain.windows import PastNights, Window
 from models.learned.features import night_features
 from monitor.evidence import readings_digest
 from monitor.evidence_pack.material import FEATURE_NAMES, Entry, Floats, Material
-from monitor.judge import POOL_NIGHTS
+from monitor.jobs import POOL_NIGHTS
 from monitor.lookback import rows_digest
 
 RELATIVE = 1e-6
@@ -102,7 +102,7 @@ def _look_back(
     names = sorted({"coverage"}.union(*(other.recent_features for other in others)))
     near = _overlaid(material, entry, nights_before(night, RECENT_NIGHTS, zone), names, pooled)
     far = nights_before(night, min(detector.long_nights, MOST_NIGHTS), zone)
-    wrap_kwh = material.roster.rows.on(night.date).wrap_kwh[[material.roster.index[entry.meter]]]
+    wrap_kwh = material.roster.rows.wraps(night.date, np.array([material.roster.index[entry.meter]], dtype=np.int32))
     window = Window(night, entry.interval_s, (entry.meter,), {}, {}, np.zeros((1, 0), dtype=np.uint8), wrap_kwh)
     pasts: list[PastNights] = []
     mine: Context | None = None

@@ -171,11 +171,12 @@ def _check_chain(
     settings: Mapping[str, Any],
     key: PublicKey | None,
 ) -> None:
-    packed = PublicKey.from_text(files[KEY_FILE].decode("ascii", "replace")) if KEY_FILE in files else None
-    if key is not None and packed is not None and key != packed:
-        verdict.chain.append(f"{KEY_FILE}: the pack's key {packed.fingerprint} is not the one given, {key.fingerprint}")
-    trusted = key or packed
-    verdict.key = trusted.fingerprint if trusted is not None else ""
+    packed = [PublicKey.from_text(line) for line in files.get(KEY_FILE, b"").decode("ascii", "replace").splitlines()]
+    if key is not None and packed and key not in packed:
+        given = f"is not the one given, {key.fingerprint}"
+        verdict.chain.append(f"{KEY_FILE}: the pack's key {packed[0].fingerprint} {given}")
+    trusted = [key] if key is not None else packed
+    verdict.key = trusted[0].fingerprint if trusted else ""
     if PROOF_FILE not in files:
         verdict.notes.append("the pack holds no journal records: the chain was not compared")
         return

@@ -32,7 +32,7 @@ from monitor.history.nights import (
     write_features,
     write_scores,
 )
-from monitor.history.query import both_stores, in_order, named, stored_values
+from monitor.history.query import both_stores, in_order, named, reported, stored_values
 from monitor.history.register_days import RegisterReader
 from monitor.history.schema import (
     KEY_COLUMNS,
@@ -217,6 +217,13 @@ class History:
             query = both_stores(self._files(start_ms, end_ms), self._channels, start_ms, end_ms, interval_s)
             for batch in cursor.sql(query).to_arrow_reader(_SCAN_ROWS):
                 yield named(pa.Table.from_batches([batch]), dictionary)
+
+    def reported(self, start_ms: int, end_ms: int, interval_s: int, meters: Sequence[str]) -> NDArray[np.bool_]:
+        """(n,) True for the meters that have a row with `ts_ms` in (start, end] at a cadence."""
+        with duckdb_errors(self._path):
+            codes = self._codes.known(meters)
+            found = reported(self._connection, self._files(start_ms, end_ms), start_ms, end_ms, interval_s, codes)
+            return np.isin(codes, found)
 
     def newest(self) -> pa.Table:
         """The latest stamp of every meter and interval: columns `meter, interval_s, ts_ms`, sorted."""

@@ -78,6 +78,25 @@ def named(table: pa.Table, dictionary: pa.Array[Any]) -> pa.Table:
     return table.set_column(table.schema.get_field_index("meter"), "meter", pa.chunked_array(chunks, kind))
 
 
+def reported(
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[Path],
+    start_ms: int,
+    end_ms: int,
+    interval_s: int,
+    codes: NDArray[np.int32],
+) -> NDArray[np.int32]:
+    """Those of the meters `codes` that have a row with a stamp in (start, end] at a cadence; no row is handed out."""
+    where = f"ts_ms > {start_ms:d} AND ts_ms <= {end_ms:d} AND interval_s = {interval_s:d}"
+    query = f"SELECT meter_id FROM asked SEMI JOIN (SELECT meter_id FROM reading WHERE {where}) USING (meter_id)"
+    if files:
+        names = f"SELECT DISTINCT meter FROM {parquet(files)} WHERE {where}"
+        query += f" UNION SELECT meter_id FROM ({names}) JOIN meter ON name = meter SEMI JOIN asked USING (meter_id)"
+    with lent(connection, asked=pa.table({"meter_id": codes[codes >= 0]})):
+        found: NDArray[np.int32] = connection.execute(query).fetchnumpy()["meter_id"]
+    return found
+
+
 def stored_values(
     connection: duckdb.DuckDBPyConnection, files: Sequence[Path], keys: NDArray[np.int64], channels: Sequence[str]
 ) -> dict[str, Stored]:

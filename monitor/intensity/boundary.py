@@ -47,20 +47,26 @@ class Boundary:
     short_fuels: tuple[Bilingual, ...] = ()
 
 
-def boundary_of(account: Account, product: str, register: Register, named: Names) -> Boundary | None:
+def boundary_of(
+    account: Account, product: str, register: Register, named: Names, *, process: bool = False
+) -> Boundary | None:
     """The energy that went into `product`; None where several products share it and nothing says how.
 
-    One product: everything. Several: the lines that make it alone, else the sites that do.
+    One product: everything. Several: the lines that make it alone, else the sites that do. Where the `process` alone
+    is asked for, lines with electricity of their own come first.
     """
     made = {named(total.product) for total in account.output if total.quantity is None or total.quantity}
-    if made <= {product}:
+    only = made <= {product}
+    if only and not process:
         return _whole(account)
     lines = [entry for entry in account.sites if entry.line]
     by_line = _alone(lines, product, lambda entry: _line_products(entry, register, account, named))
-    if by_line:
+    if by_line and (not only or all(entry.electricity.kwh is not None for entry in by_line)):
         return _of_lines(account, by_line)
+    if only:
+        return _whole(account)
     sites = [entry for entry in account.sites if not entry.line]
-    by_site = _alone(sites, product, lambda entry: {named(total.product) for total in entry.output})
+    by_site = _alone(sites, product, lambda entry: _site_products(entry.site, account, named))
     return _of_sites(account, by_site) if by_site else None
 
 
@@ -98,7 +104,7 @@ def _of_lines(account: Account, entries: Sequence[SiteAccount]) -> Boundary:
             ),
         )
     short_fuels = (_FUELS_OF_NO_LINE,) if any(not total.line for total in account.fuels) else ()
-    return _joined(entries, meters, steps, short_kwh, short_fuels, own=True)
+    return _joined(entries, entries, meters, steps, short_kwh, short_fuels, own=True)
 
 
 def _of_sites(account: Account, entries: Sequence[SiteAccount]) -> Boundary:
@@ -106,11 +112,13 @@ def _of_sites(account: Account, entries: Sequence[SiteAccount]) -> Boundary:
     used = [one for one in account.meters if one.site in sites]
     steps = [*_meter_steps(used), *_allocation_steps(account, lambda step: step.site in sites and step.basis != "own")]
     short_fuels = (_FUELS_OF_NO_SITE,) if any(not total.site for total in account.fuels) else ()
-    return _joined(entries, tuple(one.meter for one in used), steps, (), short_fuels, own=False)
+    burning = [entry for entry in account.sites if entry.site in sites]
+    return _joined(entries, burning, tuple(one.meter for one in used), steps, (), short_fuels, own=False)
 
 
 def _joined(
     entries: Sequence[SiteAccount],
+    burning: Sequence[SiteAccount],
     meters: tuple[str, ...],
     steps: list[Step],
     short_kwh: tuple[Bilingual, ...],
@@ -123,7 +131,7 @@ def _joined(
     kwh = sum(known, Decimal(0)) if len(known) == len(parts) else None
     if kwh is not None:
         steps.append(_sum_step(known, kwh))
-    fuels = [total for entry in entries for total in entry.fuels]
+    fuels = [total for entry in burning for total in entry.fuels]
     return Boundary(
         kwh=kwh,
         coverage=min(entry.electricity.coverage for entry in entries),
@@ -146,6 +154,10 @@ def _alone(
     makers = [(entry, products(entry)) for entry in entries]
     mine = [(entry, made) for entry, made in makers if product in made]
     return [entry for entry, _ in mine] if all(made == {product} for _, made in mine) else []
+
+
+def _site_products(site: str, account: Account, named: Names) -> set[str]:
+    return {named(total.product) for entry in account.sites if entry.site == site for total in entry.output}
 
 
 def _line_products(entry: SiteAccount, register: Register, account: Account, named: Names) -> set[str]:

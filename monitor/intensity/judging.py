@@ -67,14 +67,26 @@ class Judged:
 
 
 def judge_account(account: Account, register: Register, catalogue: Catalogue, region: str) -> tuple[Judged, ...]:
-    """Every limited metric of every product the account has output of, by product and metric."""
+    """Every limited metric of every product that was told of or that a registered line makes, by product.
+
+    Nothing where neither output nor electricity of the period is known: it is not yet, or no longer, watched.
+    """
     found: list[Judged] = []
+    if not account.output and account.electricity.kwh is None:
+        return ()
     with localcontext(PRECISION):
-        for product in sorted({catalogue.product(total.product) for total in account.output}):
+        for product in sorted(_products(account, register, catalogue)):
             industry = catalogue.industry(product)
             if industry is not None:
                 found += _of_product(account, register, catalogue, region, industry, product)
     return tuple(found)
+
+
+def _products(account: Account, register: Register, catalogue: Catalogue) -> set[str]:
+    """What was told, and what the enterprise's registered lines make."""
+    last = account.period.last
+    rows = [row for entry in account.sites if entry.line and (row := register.line(entry.line, last)) is not None]
+    return {catalogue.product(name) for name in (*(t.product for t in account.output), *(r.product for r in rows))}
 
 
 def limits_in_force(catalogue: Catalogue, product: str, period: Period) -> tuple[Limit, ...]:
@@ -94,11 +106,17 @@ def _of_product(
 ) -> list[Judged]:
     boundary = boundary_of(account, product, register, catalogue.product)
     known = known_of(account, register, catalogue.law, boundary.lines if boundary is not None else ())
-    total = _total([one for one in account.output if catalogue.product(one.product) == product])
+    totals = [one for one in account.output if catalogue.product(one.product) == product]
     limits = limits_in_force(catalogue, product, account.period) or catalogue.limits(product)
     units = {limit.metric: limit.unit for limit in limits}
-    plain = _Product(account, catalogue.law, region, industry, product, known, total)
-    return [_of_metric(plain, boundary, metric, unit) for metric, unit in units.items()]
+    plain = _Product(account, catalogue.law, region, industry, product, known, _total(totals), bool(totals))
+    found: list[Judged] = []
+    for metric, unit in units.items():
+        own = (
+            boundary_of(account, product, register, catalogue.product, process=True) if is_process(metric) else boundary
+        )
+        found.append(_of_metric(plain, own, metric, unit))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +128,11 @@ class _Product:
     product: str
     known: Known
     total: OutputTotal | None
+    told: bool
 
 
 def _total(totals: Sequence[OutputTotal]) -> OutputTotal | None:
-    """The output under one name; None where it is told in units that do not add up."""
+    """The output under one name; None where none is told, or in units that do not add up."""
     if len({total.unit for total in totals}) != 1:
         return None
     first = totals[0]
@@ -171,7 +190,9 @@ def _of_metric(one: _Product, boundary: Boundary | None, metric: str, unit: str)
 def _lacking(one: _Product, boundary: Boundary | None, counts: Counts, unit: str) -> tuple[Missing, ...]:
     """What is missing before any figure can be worked out."""
     total, found = one.total, []
-    if total is None or total.quantity is None:
+    if not one.told:
+        found.append(_missing("output", "没有产量报送", "no output is reported"))
+    elif total is None or total.quantity is None:
         found.append(_missing("output", "产量自相矛盾或单位不一", "the output is contradictory or in several units"))
     elif not total.quantity:
         found.append(_missing("output", "产量为零", "the output is zero"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -234,23 +235,21 @@ def judged_subjects(connection: sa.Connection) -> set[tuple[str, str]]:
 def put_ratios(
     connection: sa.Connection, uscc: str, period: str, ratios: Sequence[Ratio], own: Sequence[Concern], trade: str
 ) -> set[tuple[str, str, str]]:
-    """Replace an enterprise's ratios of a period and what its own figures say; returns the groups of peers touched,
-    (period, product, trade), those it left included."""
+    """Replace an enterprise's ratios of a period and what its own figures say; returns its groups of peers, (period,
+    product, trade). A product that is gone leaves a row without a ratio, so that its peers are found again."""
     table = OUTPUT_RATIOS.c
     mine = sa.and_(table.uscc == uscc, table.period == period)
-    rows = {one.product: _ratio_row(uscc, period, one.product, one.trade, one.kwh_per_t, one.sites) for one in ratios}
-    if own:
-        rows[""] = _ratio_row(uscc, period, "", trade, None, tuple(own))
     stood = {row.product: row for row in connection.execute(sa.select(OUTPUT_RATIOS).where(mine))}
-    same = {name for name, row in stood.items() if name in rows and row.sha256 == rows[name]["sha256"]}
-    changed = (set(stood) | set(rows)) - same
+    rows = {row.product: _ratio_row(uscc, period, row.product, row.trade, None, ()) for row in stood.values()}
+    rows |= {one.product: _ratio_row(uscc, period, one.product, one.trade, one.kwh_per_t, one.sites) for one in ratios}
+    if own or "" in stood:
+        rows[""] = _ratio_row(uscc, period, "", trade, None, tuple(own))
+    changed = [name for name, row in rows.items() if name not in stood or stood[name].sha256 != row["sha256"]]
     if changed:
         connection.execute(sa.delete(OUTPUT_RATIOS).where(mine, table.product.in_(sorted(changed))))
-        new = [row for name, row in rows.items() if name in changed]
-        if new:
-            connection.execute(sa.insert(OUTPUT_RATIOS), new)
-    touched = {(period, name, stood[name].trade) for name in changed if name in stood}
-    return touched | {(period, name, str(rows[name]["trade"])) for name in changed if name in rows}
+        connection.execute(sa.insert(OUTPUT_RATIOS), [rows[name] for name in changed])
+    before = {(period, name, row.trade) for name, row in stood.items() if name}
+    return before | {(period, name, str(row["trade"])) for name, row in rows.items() if name}
 
 
 def _ratio_row(
@@ -331,6 +330,16 @@ def put_forecasts(
         rows.append(keys | {"body": body, "sha256": hashlib.sha256(body).hexdigest()})
     if rows:
         connection.execute(sa.insert(INTENSITY_FORECASTS), rows)
+
+
+def forecast_days(connection: sa.Connection, period: str, usccs: Sequence[str]) -> dict[str, dt.date]:
+    """The day the forecasts of some enterprises for a period were made, for those that have one."""
+    table = INTENSITY_FORECASTS.c
+    found: dict[str, dt.date] = {}
+    for some in chunked(usccs):
+        query = sa.select(table.uscc, table.as_of).where(table.period == period, table.uscc.in_(some))
+        found.update((row.uscc, dt.date.fromisoformat(row.as_of)) for row in connection.execute(query))
+    return found
 
 
 def forecasts_of(

@@ -33,12 +33,9 @@ _PROCESS: Final = frozenset(
         "electrolysis_ac_electricity",
         "preparation_electricity",
         "technological_energy",
-        "washing_electricity",
     }
 )
 """Metrics of one process. Electricity metered for the whole plant bounds them from above and proves no excess."""
-
-_COMPARABLE: Final = "comparable_"
 
 
 def counts_of(metric: str, unit: str) -> Counts:
@@ -53,11 +50,6 @@ def counts_of(metric: str, unit: str) -> Counts:
 def is_process(metric: str) -> bool:
     """Whether a metric is about one process only."""
     return metric in _PROCESS
-
-
-def is_comparable(metric: str) -> bool:
-    """Whether a metric wants a figure brought to a comparable basis, which an account alone does not give."""
-    return metric.startswith(_COMPARABLE)
 
 
 class Catalogue:

@@ -16,9 +16,12 @@ from models.domain.leads import LeadKind, LeadState
 from models.domain.readings import RejectReason
 from models.domain.register import Register
 from monitor.commands import CommandBusy, CommandRefused, Commands, CommandUnknown
+from monitor.dry_run.service import DryRuns
 from monitor.history.span import SpanReader
+from monitor.ops.flags_api import FlagData, add_flags
 from monitor.ops.history_api import add_history
 from monitor.ops.http import HEADERS, bare_app
+from monitor.ops.law_api import add_dry_runs
 
 PAGE_LIMIT: Final = 1000
 COMMAND_TIMEOUT_S: Final = 60.0
@@ -28,7 +31,7 @@ Offset = Annotated[int, Query(ge=0, le=100_000)]
 Row = Mapping[str, Any]
 
 
-class LocalData(Protocol):
+class LocalData(FlagData, Protocol):
     """Where the answers come from; rows are plain JSON values, newest first."""
 
     def status(self) -> Row:
@@ -65,13 +68,21 @@ class LocalData(Protocol):
         """Notices that wait for a person, oldest first."""
 
 
-def local_app(data: LocalData, commands: Commands, history: tuple[SpanReader, Register] | None = None) -> FastAPI:
-    """The application served on the socket; with `history` it answers about readings too."""
+def local_app(
+    data: LocalData,
+    commands: Commands,
+    history: tuple[SpanReader, Register] | None = None,
+    dry_runs: DryRuns | None = None,
+) -> FastAPI:
+    """The application served on the socket; with `history` it answers about readings, with `dry_runs` about packs."""
     app = bare_app()
     _add_quarantine(app, data)
     _add_handling(app, data)
+    add_flags(app, data)
     if history is not None:
         add_history(app, *history)
+    if dry_runs is not None:
+        add_dry_runs(app, dry_runs)
 
     @app.get("/v1/status")
     def _status() -> JSONResponse:

@@ -30,6 +30,14 @@ ROWS_EXAMPLE: Final = (
     '{"v":1,"sent":"2026-03-02T23:30:04+08:00","readings":[{"meter":"330124001",'
     '"ts":"2026-03-02T23:15:00+08:00","p_kw":812.4,"e_imp_kwh":1284533.12}]}'
 )
+OUTPUT_EXAMPLE: Final = (
+    '{"v":1,"outputs":[{"line":"X1","from":"2026-03-01","to":"2026-03-31","product":"clinker","quantity":1250.5,'
+    '"unit":"t","fuels":[{"fuel":"natural-gas","quantity":3200,"unit":"m3"}]}]}'
+)
+HEATS_EXAMPLE: Final = (
+    '{"v":1,"heats":[{"furnace":"F1","start":"2026-03-01T08:00:00+08:00","end":"2026-03-01T09:10:00+08:00",'
+    '"energy_kwh":1210.5,"charged_t":2.1,"tapped_t":2.0,"product":"HT250"}]}'
+)
 COLUMNS_EXAMPLE: Final = (
     '{"v":1,"readings":{"meter":["330124001","330124002"],"ts":[1772464500000,1772464500000],'
     '"p_kw":[812.4,null],"e_imp_kwh":[1284533.12,90210.5]}}'
@@ -172,7 +180,16 @@ def _payloads() -> str:
         COLUMNS_EXAMPLE,
         "```",
         "",
-        "`ts` is the end of the interval. Arrow IPC streams carry the same columns, uncompressed. JSON Schemas:",
+        "`ts` is the end of the interval. Arrow IPC streams carry the same columns, uncompressed.",
+        "",
+        "Output and heats, numbers taken digit by digit; see [report output](../how-to/report-output.md):",
+        "",
+        "```json",
+        OUTPUT_EXAMPLE,
+        HEATS_EXAMPLE,
+        "```",
+        "",
+        "JSON Schemas:",
         "",
         *[f"- [`{name}`](schemas/{name}.schema.json)" for name in payload_schemas()],
         "",

@@ -13,6 +13,7 @@ from models.domain.leads import LeadState
 from models.domain.readings import ID_PATTERN, YEAR_2000_MS, YEAR_2100_MS
 from monitor.desk.events import CHECKPOINT_ATTRIBUTE, ChangeKind
 from monitor.leads import LeadContent
+from monitor.reference.report_schemas import heats_schema, output_schema
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
@@ -48,7 +49,13 @@ _ENVELOPE: Final[Mapping[str, Schema]] = {
 
 def payload_schemas() -> dict[str, Schema]:
     """Every published schema by file name, without the suffix."""
-    return {"readings": readings_schema(), "status": status_schema(), "lead-event": lead_event_schema()}
+    return {
+        "readings": readings_schema(),
+        "output": output_schema(),
+        "furnace": heats_schema(),
+        "status": status_schema(),
+        "lead-event": lead_event_schema(),
+    }
 
 
 def readings_schema() -> Schema:

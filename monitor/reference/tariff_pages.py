@@ -39,8 +39,8 @@ def rule_lines() -> Iterator[str]:
         "[如何计算加价](../explanation/how-a-surcharge-is-computed.zh.md),",
         "[how a surcharge is computed](../explanation/how-a-surcharge-is-computed.md). Confidence **V** was read;",
         "**M** is remembered and **S** seen in a summary only: both are shown as a preview, never billed on. What is",
-        "*not known* nobody found: a case that turns on it is `undetermined`. `gridwarden law show ID` tells everything",
-        "a rule says, with its source.",
+        "*not known* nobody found: a case that turns on it is `undetermined`. `gridwarden law show ID` tells all a",
+        "rule says, with its source.",
         "",
         "| rule 规则 | region 地区 | kind 种类 | in force 有效期 | confidence | not known 未知 |",
         "|---|---|---|---|---|---|",
@@ -139,9 +139,14 @@ def _industries(law: Law, rule: TariffRule) -> str:
 
 
 def _open(rule: TariffRule) -> str:
-    """A rule that charges and names no base: the amount wants one."""
-    charges = rule.kind in ("differential", "tiered", "punitive")
-    return "由地区规定 not said here: the region's word is needed for an amount" if charges else ""
+    """What is billed on where the rule names no base; as `models.law.tariff_amount` takes it."""
+    match rule.kind:
+        case "differential" | "tiered":
+            return "文件未写明，按生产用电量 not said: production electricity is taken"
+        case "punitive":
+            return "文件未写明，金额须有地区规定 not said: an amount wants the region's word"
+        case _:
+            return ""
 
 
 def _tables(rule: TariffRule) -> Iterator[Table]:

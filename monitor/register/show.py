@@ -47,7 +47,7 @@ def _around(rows: RegisterRows, sites: set[str], meters: set[str] | None = None)
     feeders = {row.feeder for row in meter_rows}
     kept = {row.meter for row in meter_rows}
     reporters = tuple(row for row in rows.reporters if row.site in sites and meters is None)
-    publishers = {row.publisher for row in (*meter_rows, *reporters)}
+    publishers = {row.publisher for row in meter_rows} | {row.publisher for row in reporters}
     return RegisterRows(
         enterprises=tuple(row for row in rows.enterprises if row.uscc in owners),
         sites=site_rows,

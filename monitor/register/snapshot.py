@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from models.domain.register import SHEETS, RegisterRows
+from models.domain.sheets import packed
 
 FORMAT: Final = 1
 """Version of the bytes; raised when a row type changes its meaning."""
@@ -18,7 +19,7 @@ _LATER: Final = frozenset({"allocations", "reporters", "declared"})
 
 class _Snapshot(msgspec.Struct, frozen=True):
     format: int
-    rows: RegisterRows
+    rows: dict[str, msgspec.Raw]
 
 
 def canonical(rows: RegisterRows) -> RegisterRows:
@@ -44,7 +45,11 @@ def rows_from_json(body: bytes) -> RegisterRows:
     snapshot = msgspec.json.decode(body, type=_Snapshot)
     if snapshot.format != FORMAT:
         raise ValueError(f"the register is stored in format {snapshot.format}, this program reads {FORMAT}: update it")
-    return snapshot.rows
+    sheets = {}
+    for name, row_type in SHEETS.items():
+        bodies = msgspec.json.decode(snapshot.rows.pop(name, b"[]"), type=list[msgspec.Raw])
+        sheets[name] = packed(row_type, map(msgspec.json.Decoder(row_type).decode, bodies))
+    return RegisterRows(**sheets)  # type: ignore[arg-type]  # each sheet is of its own kind
 
 
 def version_of(body: bytes) -> str:

@@ -32,7 +32,7 @@ GUIDE_SHEETS: Final = frozenset({"说明", "guide"})
 
 _MERGED: Final = re.compile(rb'<(?:\w+:)?mergeCell\b[^>]*?\bref="([A-Z]{1,3}[0-9]{1,7}:[A-Z]{1,3}[0-9]{1,7})"')
 _PADDED: Final = re.compile(r"0{2,}")
-_BROKEN: Final = (
+BROKEN_WORKBOOK: Final = (
     zipfile.BadZipFile,
     zlib.error,
     InvalidFileException,
@@ -87,7 +87,7 @@ def csv_sheets(directory: Path, encoding: str) -> tuple[list[RawSheet], list[Cel
         elif spec.name in sheets:
             faults.append(_second_sheet(path.name, spec, sheets[spec.name].file))
         else:
-            sheets[spec.name] = RawSheet(spec, path.name, spec.name, _csv_rows(path, spec.name, encoding))
+            sheets[spec.name] = RawSheet(spec, path.name, spec.name, csv_rows(path, spec.name, encoding))
     if not files:
         names = ", ".join(f"{name}.csv" for name in SPECS)
         faults.append(
@@ -110,7 +110,8 @@ def has_rows(path: Path) -> bool:
         return next(content, None) is not None and next(content, None) is not None
 
 
-def _csv_rows(path: Path, sheet: str, encoding: str) -> Iterator[tuple[int, Sequence[Cell]]]:
+def csv_rows(path: Path, sheet: str, encoding: str) -> Iterator[tuple[int, Sequence[Cell]]]:
+    """Row numbers and cells of a CSV file. Raises SourceError where it cannot be read on."""
     number = 0
     try:
         with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as stream:
@@ -149,11 +150,11 @@ def xlsx_sheets(stream: IO[bytes], file: str) -> tuple[list[RawSheet], list[Cell
     Raises SourceError where the file is no readable workbook. `stream` must stay open while the rows are walked.
     """
     try:
-        return _workbook_sheets(_open_workbook(stream, file), file)
+        return _workbook_sheets(open_workbook(stream, file), file)
     except SourceError:
         raise
-    except _BROKEN as error:
-        raise SourceError(_unreadable_workbook(file, "", error)) from error
+    except BROKEN_WORKBOOK as error:
+        raise SourceError(unreadable_workbook(file, "", error)) from error
 
 
 def _workbook_sheets(reader: ExcelReader, file: str) -> tuple[list[RawSheet], list[CellFault]]:
@@ -173,11 +174,12 @@ def _workbook_sheets(reader: ExcelReader, file: str) -> tuple[list[RawSheet], li
             faults.append(_second_sheet(file, spec, sheets[spec.name].title))
         else:
             merged = _merged_ranges(reader.archive, paths[title])
-            sheets[spec.name] = RawSheet(spec, file, title, _xlsx_rows(worksheet, file, title), merged)
+            sheets[spec.name] = RawSheet(spec, file, title, xlsx_rows(worksheet, file, title), merged)
     return list(sheets.values()), faults
 
 
-def _open_workbook(stream: IO[bytes], file: str) -> ExcelReader:
+def open_workbook(stream: IO[bytes], file: str) -> ExcelReader:
+    """A workbook, bounded in what it unpacks to. Raises SourceError, or one of `BROKEN_WORKBOOK`."""
     with zipfile.ZipFile(stream) as archive:
         inflated = sum(entry.file_size for entry in archive.infolist())
     if inflated > MAX_INFLATED_BYTES:
@@ -191,12 +193,13 @@ def _open_workbook(stream: IO[bytes], file: str) -> ExcelReader:
     return reader
 
 
-def _xlsx_rows(worksheet: ReadOnlyWorksheet, file: str, title: str) -> Iterator[tuple[int, Sequence[Cell]]]:
+def xlsx_rows(worksheet: ReadOnlyWorksheet, file: str, title: str) -> Iterator[tuple[int, Sequence[Cell]]]:
+    """Row numbers and cells of a worksheet. Raises SourceError where it cannot be read on."""
     try:
         for number, row in enumerate(worksheet.rows, start=1):
             yield number, [_cell(cell.value, cell.data_type, cell) for cell in row]
-    except _BROKEN as error:
-        raise SourceError(_unreadable_workbook(file, title, error)) from error
+    except BROKEN_WORKBOOK as error:
+        raise SourceError(unreadable_workbook(file, title, error)) from error
 
 
 def _cell(value: object, data_type: str, cell: object) -> Cell:
@@ -211,7 +214,8 @@ def _cell(value: object, data_type: str, cell: object) -> Cell:
     return value  # type: ignore[return-value]  # openpyxl delivers exactly the types of Cell
 
 
-def _unreadable_workbook(file: str, sheet: str, error: Exception) -> CellFault:
+def unreadable_workbook(file: str, sheet: str, error: Exception) -> CellFault:
+    """The fault of a file that is no workbook or is damaged."""
     return sheet_fault(
         file,
         sheet,

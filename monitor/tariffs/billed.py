@@ -178,7 +178,7 @@ def _xlsx(path: Path) -> Iterator[tuple[int, list[str]]]:
         with zipfile.ZipFile(path) as archive:
             inflated = sum(entry.file_size for entry in archive.infolist())
         if inflated > MAX_INFLATED_BYTES:
-            raise BilledFault(f"{path.name}：解压后过大 / unpacks to {inflated} bytes: use CSV")
+            raise BilledFault(f"{path.name}：解压后过大 / unpacks to {inflated} bytes: use CSV")  # noqa: TRY301
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
             sheet = book.worksheets[0]

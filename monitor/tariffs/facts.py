@@ -7,18 +7,24 @@ output. From intensity: the figures of the year and the limits they are held aga
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Context, Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any, Final
 
+import msgspec
 from pydantic import ValidationError
 
 from models.domain.accounts import Account, Period
 from models.domain.register import Declared, Enterprise, Register
 from models.law.tariff_facts import TariffFacts
-from monitor.tariffs.places import NATION, industry_of, region_of
+from monitor.tariffs.places import NATION, industry_of_trade, region_of
+
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number", order="sorted")
+
+IndustryOf = Callable[[str], str | None]
 
 INDUSTRY: Final = "industry"
 REGION: Final = "region"
@@ -35,6 +41,7 @@ _BASES: Final[Mapping[str, str]] = MappingProxyType(
 _WATER_FUEL: Final = "fresh-water"
 WATER_FACT: Final = "water_m3"
 _QUOTA: Final = MappingProxyType({True: "water_quota_m3_per_month", False: "water_quota_m3_per_year"})
+_DIGITS: Final = Context(prec=20)
 _TRUE: Final = frozenset({"是", "yes", "true"})
 _FALSE: Final = frozenset({"否", "no", "false"})
 DECLARABLE: Final = tuple(
@@ -54,7 +61,8 @@ DECLARABLE: Final = tuple(
 class Metric:
     """One figure of intensity: what was used per unit of product in `period`, and the limit it is held against.
 
-    `status` is that of the limit verdict; `limit` the corrected limit, None where there is none.
+    `status` is that of the limit verdict; `actual` is as corrected by the standard, `reported` as measured; `limit` the
+    corrected limit. None where there is none.
     """
 
     industry: str
@@ -64,6 +72,7 @@ class Metric:
     period: str
     status: str
     actual: Decimal | None
+    reported: Decimal | None
     limit: Decimal | None
 
 
@@ -86,22 +95,22 @@ class Facts:
     cases: tuple[TariffFacts, ...]
     coverage: Decimal | None
     notes: tuple[str, ...] = ()
-    details: Mapping[str, str] = field(default_factory=dict)
 
 
 def facts_of(
-    known: Known, enterprise: Enterprise, register: Register, industry_of_product: Mapping[str, str], *, region: str
+    known: Known, enterprise: Enterprise, register: Register, industry_of: IndustryOf, *, region: str
 ) -> Facts:
     """The facts of an enterprise in a period; no case where its industry is not known.
 
-    `industry_of_product`: industries of the packs by product; `region`: that of enterprises whose district tells none.
+    `industry_of`: the packs' industry of a product, by id or Chinese name; `region`: that of enterprises whose
+    district tells none.
     """
     period, uscc = known.period, known.uscc
     notes: list[str] = []
     declared = register.declared_on(uscc, period.last)
     own = _declared(declared, notes)
     account = known.account
-    industries = _industries(known, enterprise, declared, register, industry_of_product)
+    industries = _industries(known, enterprise, declared, register, industry_of)
     here = str(declared[REGION].value).strip() if REGION in declared else region_of(enterprise.district)
     common: dict[str, Any] = {
         **own,
@@ -131,7 +140,7 @@ def _industries(
     enterprise: Enterprise,
     declared: Mapping[str, Declared],
     register: Register,
-    industry_of_product: Mapping[str, str],
+    industry_of: IndustryOf,
 ) -> list[str]:
     """As declared, else of what is made, else of the trade."""
     if INDUSTRY in declared:
@@ -141,8 +150,8 @@ def _industries(
     for site in register.sites_of(known.uscc):
         if site.valid_on(known.period.last):
             made |= {line.product for line in register.lines_of(site.site) if line.valid_on(known.period.last)}
-    found = {industry_of_product[product] for product in made if product in industry_of_product}
-    by_trade = industry_of(enterprise.trade)
+    found = {industry for product in made if (industry := industry_of(product)) is not None}
+    by_trade = industry_of_trade(enterprise.trade)
     return sorted(found) if found else [by_trade] if by_trade is not None else []
 
 
@@ -245,9 +254,9 @@ def _measured(known: Known, industry: str, notes: list[str]) -> dict[str, Any]:
     """Figures of the years, and the worst excess over a limit in the period itself, else in the year before."""
     mine = [metric for metric in known.metrics if metric.industry == industry]
     figures = [
-        {"metric": one.metric, "value": one.actual, "unit": one.unit, "year": int(one.period)}
+        {"metric": one.metric, "value": _writable(one.reported), "unit": one.unit, "year": int(one.period)}
         for one in mine
-        if one.actual is not None and len(one.period) == 4
+        if one.reported is not None and len(one.period) == 4
     ]
     facts: dict[str, Any] = {"figures": tuple(figures)} if figures else {}
     output = _output(known, mine)
@@ -255,11 +264,16 @@ def _measured(known: Known, industry: str, notes: list[str]) -> dict[str, Any]:
         facts["output_t"] = output
     held = _held(known, mine)
     if held is not None and held.actual is not None and held.limit is not None:
-        facts.update(limit=held.limit, actual=held.actual, limit_unit=held.unit)
+        facts.update(limit=_writable(held.limit), actual=_writable(held.actual), limit_unit=held.unit)
     elif doubtful := [one for one in mine if one.status in ("needs_review", "undetermined") and one.actual is not None]:
         named = ", ".join(sorted({f"{one.product} {one.metric} {one.period}" for one in doubtful}))
         notes.append(f"限额判定尚无结论，未采用：{named} / limit verdicts without a conclusion are not used: {named}")
     return facts
+
+
+def _writable(value: Decimal) -> Decimal:
+    """A quotient with no more digits than facts may have."""
+    return _DIGITS.plus(value)
 
 
 def _held(known: Known, metrics: Sequence[Metric]) -> Metric | None:
@@ -286,6 +300,11 @@ def _output(known: Known, metrics: Sequence[Metric]) -> Decimal | None:
     products = {metric.product for metric in metrics}
     mine = [total for total in made if total.product in products] if len(made) > 1 else made
     return mine[0].quantity if len(mine) == 1 and mine[0].unit == "t" else None
+
+
+def asks_water_of_year(register: Register, uscc: str, period: Period) -> bool:
+    """Whether a quota of water for a year is declared: what was used is then summed over the months."""
+    return _QUOTA[False] in register.declared_on(uscc, period.last)
 
 
 def _water(known: Known, declared: Mapping[str, Declared], notes: list[str]) -> dict[str, Any] | None:
@@ -334,3 +353,13 @@ def _valid(facts: dict[str, Any], notes: list[str]) -> TariffFacts | None:
             notes.append(f"{key} = {left[key]}: 未采用 / not used ({error.errors()[0]['msg']})")
             del left[key]
     return None
+
+
+def facts_text(case: TariffFacts) -> str:
+    """The facts as JSON whose numbers keep every digit; `facts_from` reads it back."""
+    return _ENCODER.encode(case.model_dump(exclude_defaults=True)).decode()
+
+
+def facts_from(text: str) -> TariffFacts:
+    """The facts of `facts_text`. Raises ValueError where the text is of another version of this program."""
+    return TariffFacts.model_validate(json.loads(text, parse_float=Decimal))

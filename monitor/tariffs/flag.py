@@ -81,7 +81,8 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `rule`, `tier`: by which rule, in which tier of it; `kwh`: what is charged, `amount_cny` = kwh × surcharge;
     `billing_base`: which electricity; `basis`: what decides (equipment class, a metric); `base_period`: of which
-    period its figure is; `preview`: the status if all that is not verified were. None: not known, or no such thing.
+    period its figure is; `preview`: the status if all that is not verified were; `facts`: what it was judged by, JSON
+    (`facts_text`). None: not known, or no such thing.
     """
 
     uscc: str
@@ -114,6 +115,7 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     missing: tuple[Missing, ...] = ()
     notes: tuple[str, ...] = ()
     parts: tuple[FlagPart, ...] = ()
+    facts: str = ""
 
     @property
     def id(self) -> str:
@@ -164,7 +166,7 @@ def flag_dict(flag: Flag) -> dict[str, Any]:
     """Plain JSON values; every field is there, numbers are text so that no digit is lost."""
     plain: dict[str, Any] = dict.fromkeys(flag.__struct_fields__)
     plain.update(tier=None, steps=[], citations=[], missing=[], notes=[], parts=[])
-    plain.update(dict.fromkeys(("rule_title", "kind", "basis", "base_period", "unit", "confidence"), ""))
+    plain.update(dict.fromkeys(("rule_title", "kind", "basis", "base_period", "unit", "confidence", "facts"), ""))
     return {"id": flag.id, **plain, **msgspec.to_builtins(flag)}
 
 

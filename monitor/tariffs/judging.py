@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+import msgspec
 
 from models.domain.register import Enterprise, Register
 from models.law.library import Law
 from models.law.numbers import shown
 from models.law.steps import Missing, Step
-from models.law.tariff import judge_tariff
 from models.law.tariff_facts import TariffFacts
+from models.law.tariff_judge import judge_tariff
 from models.law.tariff_verdict import TariffJudgement, TariffVerdict
-from monitor.tariffs.facts import Facts, Known, facts_of
+from monitor.intensity.scopes import Catalogue
+from monitor.tariffs.facts import Facts, Known, facts_of, facts_text
 from monitor.tariffs.flag import (
     Flag,
     FlagPart,
@@ -24,6 +27,7 @@ from monitor.tariffs.flag import (
     Judged,
     Provenance,
     digest_of,
+    flag_id,
 )
 
 _WORST: Final = (
@@ -43,19 +47,22 @@ class Bench:
 
     law: Law
     register: Register
-    industry_of_product: Mapping[str, str]
+    catalogue: Catalogue
     region: str
 
     @classmethod
     def of(cls, law: Law, register: Register, region: str) -> Bench:
         """A bench for these packs and this register."""
-        industries = {product: industry for industry, product in law.limits_by_product}
-        return cls(law, register, industries, region)
+        return cls(law, register, Catalogue(law), region)
+
+    def industry_of(self, product: str) -> str | None:
+        """The industry of a product, by its id or Chinese name; None where no limit is for it."""
+        return self.catalogue.industry(self.catalogue.product(product))
 
     def inputs_of(self, known: Known) -> str:
         """Digest of everything a flag of this enterprise and period follows from, but for the packs."""
         period = known.period
-        enterprise = self.register.enterprise(known.uscc, period.last)
+        enterprise = self._enterprise(known)
         declared = [row for row in self.register.declared_of(known.uscc) if row.valid_on(period.last)]
         lines = [
             line
@@ -67,15 +74,25 @@ class Bench:
         accounts = [account.digest for account in (known.account, *known.parts) if account is not None]
         return digest_of([period.name, enterprise, declared, lines, accounts, known.metrics, self.region])
 
-    def judge(self, known: Known) -> tuple[Judged, ...]:
-        """The flags of one enterprise and period: power (of a year only by a yearly rule), water where it has a quota."""
-        enterprise = self.register.enterprise(known.uscc, known.period.last)
-        if enterprise is None:
-            return ()
-        facts = facts_of(known, enterprise, self.register, self.industry_of_product, region=self.region)
+    def judge(self, known: Known, inputs: str | None = None, stood: Collection[str] = ()) -> tuple[Judged, ...]:
+        """The flags of an enterprise and period: power (of a year only by a yearly rule), water where it has a quota.
+
+        `inputs`: what `inputs_of` gave, where that was asked already. `stood`: ids of flags that are kept already: they
+        are answered for, whatever has gone.
+        """
+        enterprise = self._enterprise(known)
+        facts = facts_of(known, enterprise, self.register, self.industry_of, region=self.region)
         judged = [(case, judge_tariff(self.law, case)) for case in facts.cases]
-        made = Provenance(self.inputs_of(known), self.law.digest, self.law.version, self.register.version)
-        return tuple(Judged(flag, made) for flag in self._flags(known, enterprise, facts, judged))
+        made = Provenance(inputs or self.inputs_of(known), self.law.digest, self.law.version, self.register.version)
+        return tuple(Judged(flag, made) for flag in self._flags(known, enterprise, facts, judged, stood))
+
+    def _enterprise(self, known: Known) -> Enterprise:
+        """The register's row at the end of the period, else the last one that began before."""
+        row = self.register.enterprise(known.uscc, known.period.last)
+        if row is not None:
+            return row
+        earlier = [one for one in self.register.enterprise_rows(known.uscc) if one.valid_from <= known.period.last]
+        return max(earlier, key=lambda one: one.valid_from, default=Enterprise(uscc=known.uscc, name=""))
 
     def _flags(
         self,
@@ -83,13 +100,23 @@ class Bench:
         enterprise: Enterprise,
         facts: Facts,
         judged: Sequence[tuple[TariffFacts, TariffJudgement]],
+        stood: Collection[str],
     ) -> Iterator[Flag]:
         power = _power_flag(known, enterprise, facts, judged)
-        if len(known.period.name) != _YEAR or power.kind == "tiered":
+        if len(known.period.name) != _YEAR or power.kind == "tiered" or power.id in stood:
             yield power
         water = next(((case, found.water) for case, found in judged if found.water is not None), None)
         if water is not None and water[0].water is not None and water[1] is not None:
-            yield _flag(known, enterprise, water[0].industry, water[1], facts, FlagSubject.WATER, ())
+            yield _flag(known, enterprise, water[0], water[1], facts, FlagSubject.WATER, ())
+        elif flag_id(known.uscc, known.period.name, FlagSubject.WATER) in stood:
+            yield _without(
+                known,
+                enterprise,
+                facts,
+                FlagSubject.WATER,
+                "没有申报用水定额或用水量",
+                "no quota or use of water is told",
+            )
 
 
 def _power_flag(
@@ -100,11 +127,11 @@ def _power_flag(
     ranked = sorted(judged, key=lambda pair: _WORST.index(FlagStatus(pair[1].electricity.status)))
     case, found = ranked[0]
     parts = tuple(_part(one, found.electricity) for _, other in judged for one in other.verdicts)
-    flag = _flag(known, enterprise, case.industry, found.electricity, facts, FlagSubject.POWER, parts, found.notes)
+    flag = _flag(known, enterprise, case, found.electricity, facts, FlagSubject.POWER, parts)
     if len(judged) == 1 or flag.status is not FlagStatus.FLAG:
         return flag
     industries = ", ".join(sorted(one.industry for one, _ in judged))
-    return _changed(
+    return msgspec.structs.replace(
         flag,
         status=FlagStatus.NEEDS_REVIEW,
         reason_zh=f"企业涉及多个行业（{industries}），请在登记簿“申报事项”中明确 industry；{flag.reason_zh}",
@@ -113,26 +140,35 @@ def _power_flag(
 
 
 def _without_industry(known: Known, enterprise: Enterprise, facts: Facts) -> Flag:
+    if enterprise.trade and not facts.notes:
+        flag = _without(
+            known, enterprise, facts, FlagSubject.POWER, "所属行业不在加价规则之列", "no rule names its trade"
+        )
+        return msgspec.structs.replace(flag, status=FlagStatus.CLEAR)
     what = Missing(
         "industry",
         "所属行业",
         "the industry",
         "登记簿：行业代码、生产线产品或申报事项 / register: trade, product, declared",
     )
-    unsorted = not enterprise.trade
+    flag = _without(known, enterprise, facts, FlagSubject.POWER, "行业不明", "the industry is not known")
+    return msgspec.structs.replace(flag, missing=(what,))
+
+
+def _without(
+    known: Known, enterprise: Enterprise, facts: Facts, subject: FlagSubject, reason_zh: str, reason_en: str
+) -> Flag:
     return Flag(
         uscc=known.uscc,
         name=enterprise.name,
         district=enterprise.district,
         industry="",
         period=known.period.name,
-        subject=FlagSubject.POWER,
-        status=FlagStatus.NEEDS_DATA if unsorted or facts.notes else FlagStatus.CLEAR,
-        reason_zh="行业不明" if unsorted else "所属行业不在加价规则之列",
-        reason_en="the industry is not known" if unsorted else "no surcharge rule names its trade",
-        kwh=None,
+        subject=subject,
+        status=FlagStatus.NEEDS_DATA,
+        reason_zh=reason_zh,
+        reason_en=reason_en,
         coverage=facts.coverage,
-        missing=(what,) if unsorted else (),
         notes=facts.notes,
     )
 
@@ -140,12 +176,11 @@ def _without_industry(known: Known, enterprise: Enterprise, facts: Facts) -> Fla
 def _flag(
     known: Known,
     enterprise: Enterprise,
-    industry: str,
+    case: TariffFacts,
     verdict: TariffVerdict,
     facts: Facts,
     subject: FlagSubject,
     parts: tuple[FlagPart, ...],
-    more: Sequence[str] = (),
 ) -> Flag:
     rule = verdict.rule
     ratio = verdict.excess_ratio
@@ -153,7 +188,7 @@ def _flag(
         uscc=known.uscc,
         name=enterprise.name,
         district=enterprise.district,
-        industry=industry,
+        industry=case.industry,
         period=known.period.name,
         subject=subject,
         status=FlagStatus(verdict.status),
@@ -178,8 +213,9 @@ def _flag(
         steps=tuple(_step(step) for step in verdict.steps),
         citations=verdict.citations,
         missing=verdict.missing,
-        notes=tuple(dict.fromkeys((*facts.notes, *verdict.assumptions, *verdict.notes, *_previewed(verdict), *more))),
+        notes=tuple(dict.fromkeys((*facts.notes, *verdict.assumptions, *verdict.notes, *_previewed(verdict)))),
         parts=parts if len(parts) > 1 else (),
+        facts=facts_text(case),
     )
 
 
@@ -199,7 +235,7 @@ def _part(verdict: TariffVerdict, chosen: TariffVerdict) -> FlagPart:
         tier=verdict.tier,
         surcharge_cny_per_kwh=verdict.surcharge,
         amount_cny=verdict.amount,
-        applies=verdict == chosen and verdict.displaced_by is None,
+        applies=(verdict.kind, verdict.rule_id) == (chosen.kind, chosen.rule_id),
         reason_zh=verdict.reason_zh,
         reason_en=verdict.reason_en,
     )
@@ -209,9 +245,3 @@ def _step(step: Step) -> FlagStep:
     document = "" if step.citation is None else f"{step.citation.document} {step.citation.clause}".strip()
     result = format(step.result, "f") if isinstance(step.result, Decimal) else str(step.result)
     return FlagStep(step.label_zh, step.label_en, step.formula, result, step.unit, document)
-
-
-def _changed(flag: Flag, **changes: object) -> Flag:
-    import msgspec
-
-    return msgspec.structs.replace(flag, **changes)

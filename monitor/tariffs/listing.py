@@ -185,28 +185,7 @@ def _cell(row: Row, name: str) -> str | Decimal | int | None:
 def _write_csv(out: Path, rows: Sequence[Row], columns: Sequence[tuple[str, str, int]]) -> None:
     with csv_table(out, [heading for _, heading, _ in columns]) as write:
         for row in rows:
-            write([_exact(_cell(row, name)) for name, _, _ in columns])
-
-
-def _exact(cell: str | Decimal | int | None) -> Any:
-    """A Decimal goes into CSV digit by digit, without the quote that guards texts against formulas."""
-    return _Number(format(cell, "f")) if isinstance(cell, Decimal) else cell
-
-
-class _Number(float):
-    """A float that is written with the digits it was made from."""
-
-    def __new__(cls, text: str) -> _Number:
-        made = super().__new__(cls, text)
-        made.text = text
-        return made
-
-    text: str
-
-    def __repr__(self) -> str:
-        return self.text
-
-    __str__ = __repr__
+            write([_cell(row, name) for name, _, _ in columns])
 
 
 def _write_xlsx(out: Path, found: Listing) -> None:
@@ -233,14 +212,13 @@ def _write_xlsx(out: Path, found: Listing) -> None:
                     elif cell is not None:
                         sheet.write_number(number, index, float(cell))
         sheet = book.add_worksheet("合计")
-        for number, (heading, value) in enumerate(
-            (
-                ("期间", found.period),
-                ("计费电量合计（千瓦时）", found.total_kwh),
-                ("加价金额合计（元）", found.total_cny),
-                ("尚无金额的标识数", found.without_amount),
-            )
-        ):
+        totals: tuple[tuple[str, str | Decimal | int], ...] = (
+            ("期间", found.period),
+            ("计费电量合计（千瓦时）", found.total_kwh),
+            ("加价金额合计（元）", found.total_cny),
+            ("尚无金额的标识数", found.without_amount),
+        )
+        for number, (heading, value) in enumerate(totals):
             sheet.write_string(number, 0, heading, bold)
             if isinstance(value, str):
                 sheet.write_string(number, 1, value, text)

@@ -46,6 +46,6 @@ def region_of(district: str) -> str:
     return PROVINCES.get(district[:2], NATION) if is_code else NATION
 
 
-def industry_of(trade: str) -> str | None:
+def industry_of_trade(trade: str) -> str | None:
     """The industry of a trade code, with or without its section letter; None where it does not tell."""
     return TRADES.get(trade.lstrip("ABCDEFGHIJKLMNOPQRST"))

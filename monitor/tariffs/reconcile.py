@@ -81,11 +81,13 @@ class Reconciliation:
         return not self.mismatches
 
 
-def reconcile(billed: Sequence[Billed], flags: Iterable[Row], known: Collection[str]) -> Reconciliation:
+def reconcile(
+    billed: Sequence[Billed], flags: Iterable[Row], known: Collection[str], period: str | None = None
+) -> Reconciliation:
     """Billed rows against flags of power as they stand (`standing` or a year's list), by enterprise and period.
 
     `known`: enterprises of the register. A flag that the file does not have is a mismatch for every period the file
-    speaks of. Compared is what the file tells; nothing is rounded.
+    speaks of, and for `period`. Compared is what the file tells; nothing is rounded.
     """
     by_key: dict[tuple[str, str], list[Row]] = {}
     for row in flags:
@@ -99,10 +101,10 @@ def reconcile(billed: Sequence[Billed], flags: Iterable[Row], known: Collection[
             agree += 1
         else:
             found.append(mismatch)
-    spoken = {one.period for one in billed}
-    for (_, period), rows in by_key.items():
+    spoken = {one.period for one in billed} | {period}
+    for (_, of), rows in by_key.items():
         charged = [row for row in rows if row["status"] == FlagStatus.FLAG]
-        if period in spoken and charged:
+        if of in spoken and charged:
             found.append(_missing(charged))
     found.sort(key=lambda one: (one.period, one.uscc))
     differences = [one.difference_cny for one in found if one.difference_cny is not None]
@@ -191,7 +193,7 @@ def _missing(rows: Sequence[Row]) -> Mismatch:
 
 def _mismatch(one: Billed, rows: Sequence[Row], why: tuple[Why, ...], billed_cny: Decimal | None) -> Mismatch:
     flags = [row for row in rows if row["status"] == FlagStatus.FLAG]
-    row = (flags or [*rows] or [None])[0]
+    row = next(iter(flags or rows), None)
     computed = _total(flags, "amount_cny") if flags else None
     if row is not None and not flags and all(other["status"] == FlagStatus.CLEAR for other in rows):
         computed = Decimal(0)

@@ -9,16 +9,25 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from monitor.desk.finding_rows import chunked
 from monitor.desk.lead_rows import utc_text
-from monitor.desk.schema import FLAG_REVISIONS, FLAGS, OUTBOX
+from monitor.desk.schema import CURSORS, FLAG_REVISIONS, FLAGS, OUTBOX
 from monitor.tariffs.events import flag_notice, told_change
 from monitor.tariffs.flag import Flag, FlagChange, FlagStatus, Judged, end_ms, flag_bytes, flag_dict, flag_of
 
 Row = dict[str, Any]
-Made = tuple[str, str, str]
-"""(inputs, law, register): digests of what a flag was last judged with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a flag was last judged with: digests of inputs and packs, version of the register."""
+
+    id: str
+    inputs: str
+    law: str
+    register: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +41,35 @@ class FlagRevised:
     told: FlagChange | None
 
 
-def made_with(connection: sa.Connection, periods: Collection[str]) -> dict[str, Made]:
-    """By flag id what the flags of some periods were last judged with."""
-    query = sa.select(FLAGS.c.id, FLAGS.c.inputs_sha256, FLAGS.c.law_digest, FLAGS.c.register)
-    found: dict[str, Made] = {}
-    for some in chunked(sorted(periods)):
-        rows = connection.execute(query.where(FLAGS.c.period.in_(some)))
-        found.update({row.id: (row.inputs_sha256, row.law_digest, row.register) for row in rows})
+def heads_of(connection: sa.Connection, period: str, usccs: Sequence[str] | None = None) -> dict[str, tuple[Head, ...]]:
+    """By enterprise its flags of a period, of all or of some enterprises."""
+    query = sa.select(FLAGS.c.uscc, FLAGS.c.id, FLAGS.c.inputs_sha256, FLAGS.c.law_digest, FLAGS.c.register)
+    query = query.where(FLAGS.c.period == period)
+    queries = [query] if usccs is None else [query.where(FLAGS.c.uscc.in_(some)) for some in chunked(usccs)]
+    found: dict[str, tuple[Head, ...]] = {}
+    for one in queries:
+        for uscc, *made in connection.execute(one):
+            found[uscc] = (*found.get(uscc, ()), Head(*made))
     return found
+
+
+def note_register(connection: sa.Connection, ids: Sequence[str], register: str) -> None:
+    """Note that flags were looked at under a register and found to have the same inputs as before."""
+    for some in chunked(ids):
+        connection.execute(sa.update(FLAGS).where(FLAGS.c.id.in_(some)).values(register=register))
+
+
+def get_cursor(connection: sa.Connection, name: str) -> int:
+    """A cursor's value, 0 at first."""
+    return int(connection.scalar(sa.select(CURSORS.c.value).where(CURSORS.c.name == name)) or 0)
+
+
+def set_cursor(connection: sa.Connection, name: str, value: int) -> None:
+    """Move a cursor."""
+    statement = upsert(CURSORS).values(name=name, value=value)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=[CURSORS.c.name], set_={"value": statement.excluded.value})
+    )
 
 
 def commit_flags(

@@ -192,7 +192,7 @@ def test_past_nights_that_do_not_exist_are_no_evidence(name: str) -> None:
     windows, register = county_week()
     window = windows[-1]
     past = PastNights(
-        nights=(window.night,),
+        nights=nights_before(window.night, 7, SHANGHAI),
         values={spec.name: np.full((len(window.meters), 7), np.nan, dtype=np.float32) for spec in FEATURES},
     )
     context = Context(register, SHANGHAI, past, np.ones(len(window.meters), dtype=np.bool_))

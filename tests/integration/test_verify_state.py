@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import pytest
 
-from monitor.audit.checkpoint import Checkpoint, Occasion, Short, last_checkpoint, read_lines
+from monitor.audit.checkpoint import Checkpoint, Occasion, Short, last_checkpoint, read_lines, signed, unsigned
 from monitor.audit.faults import StateReport
-from monitor.audit.keys import PUBLIC_NAME, PublicKey, SigningKey
+from monitor.audit.keys import FORMER_PATTERN, KEY_NAME, PUBLIC_NAME, PublicKey, SigningKey
 from monitor.audit.state_check import check_state
 from monitor.desk.schema import METADATA
 from monitor.history.tables import TABLES
@@ -297,3 +298,43 @@ def test_a_crash_that_cut_the_last_line_short_is_no_fault(state: Path) -> None:
     report = look(state)
     assert report.faults == []
     assert any("crash" in note for note in report.notes)
+
+
+def with_a_new_key(state: Path) -> PublicKey:
+    """A restored daemon without its old private key: it makes one and signs the next checkpoint with it."""
+    (state / KEY_NAME).unlink()
+    key = SigningKey.open(state, None)
+    last = last_checkpoint(state)
+    assert last is not None
+    body = msgspec.structs.replace(
+        last.body, n=last.body.n + 1, previous=last.sha256, occasion=Occasion.START, key=key.public.fingerprint
+    )
+    line = signed(body, key.sign(unsigned(body).message)).line
+    path = state / "checkpoints-202604.jsonl"
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    return key.public
+
+
+def test_what_a_former_key_signed_stays_whole_once_the_new_key_signed_after_it(state: Path) -> None:
+    former = SigningKey.read(state / KEY_NAME).public
+    with_a_new_key(state)
+    report = look(state)
+    assert report.faults == []
+    assert any(former.fingerprint in note for note in report.notes)
+
+
+def test_a_line_of_a_former_key_that_no_later_one_ties_down_is_a_fault(state: Path) -> None:
+    key = SigningKey.read(state / KEY_NAME)
+    with_a_new_key(state)
+    last = last_checkpoint(state)
+    assert last is not None
+    body = msgspec.structs.replace(last.body, n=last.body.n + 1, previous=last.sha256, key=key.public.fingerprint)
+    path = state / "checkpoints-202604.jsonl"
+    path.write_bytes(path.read_bytes() + signed(body, key.sign(unsigned(body).message)).line + b"\n")
+    assert any("not signed by the key" in fault.what for fault in look(state).faults)
+
+
+def test_a_former_key_that_is_taken_away_is_missed(state: Path) -> None:
+    with_a_new_key(state)
+    next(state.glob(FORMER_PATTERN)).unlink()
+    assert any("not signed by the key" in fault.what for fault in look(state).faults)

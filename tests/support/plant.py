@@ -97,7 +97,14 @@ def register_readings(
 
 def output_row(line: str = "L1", quantity: float | None = 700, **more: Any) -> dict[str, Any]:
     """What a line made in March."""
-    row = {"line": line, "from": "2026-03-01", "to": "2026-03-31", "product": "灰铸铁件", "quantity": quantity, "unit": "t"}
+    row = {
+        "line": line,
+        "from": "2026-03-01",
+        "to": "2026-03-31",
+        "product": "灰铸铁件",
+        "quantity": quantity,
+        "unit": "t",
+    }
     row |= more
     return {name: value for name, value in row.items() if value is not None}
 

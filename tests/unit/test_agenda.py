@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.domain.nights import Night, night_of_date
 from monitor.agenda import FIRST_NIGHTS, Agenda
 from monitor.feeds import Feed, Feeds
-from monitor.judge import POOL_NIGHTS, Job, Keys
+from monitor.jobs import POOL_NIGHTS, Job, Keys
 from tests.support.district import ZONE
 
 BUREAU, PLANT, FINE = ("bureau", 900), ("plant", 900), ("bureau", 300)

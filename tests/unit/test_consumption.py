@@ -224,6 +224,14 @@ def test_power_above_the_contract_that_lasts_is_found_and_does_not_fit_the_regis
     assert found(given, registered(EnterpriseStatus.OPERATING, 800.0)) == []
 
 
+def test_daily_readings_above_the_contract_are_found_by_their_mean_though_they_have_no_quantile() -> None:
+    energy = after(usual(), 1.3)
+    given = rows(energy, peak=np.full_like(energy, np.nan))
+    nights = found(given, registered(EnterpriseStatus.OPERATING, 195.0), cadence_s=DAY_S)
+    assert {finding.reasons[0].code for _, finding in nights} == {"overdraw"}
+    assert found(given, registered(EnterpriseStatus.OPERATING, 400.0), cadence_s=DAY_S) == []
+
+
 def test_mismatch_is_the_registers_side_and_leaves_the_score_alone() -> None:
     given = rows(after(usual(), 2.5))
     operating = found(given, registered(EnterpriseStatus.OPERATING, None))

@@ -197,6 +197,15 @@ def test_the_broker_of_the_compose_project_finds_the_files_of_the_reference_conf
     assert all(any(path.rstrip("/") == m or path.startswith(m + "/") for m in mounts) for path in wanted)
 
 
+def test_the_broker_of_the_compose_project_may_write_where_it_keeps_the_sessions() -> None:
+    text = (DEPLOY / "mosquitto" / "mosquitto.conf").read_text(encoding="utf-8")
+    place = re.findall(r"^persistence_location (\S+)/$", text, re.MULTILINE)[0]
+    started = compose()["services"]["mosquitto"]["command"][-1]
+    assert started.startswith(f"chown mosquitto:mosquitto {place} && exec mosquitto -c ")
+    mounts = [volume.split(":")[1] for volume in compose()["services"]["mosquitto"]["volumes"]]
+    assert started.split()[-1] in mounts
+
+
 def test_the_unit_fits_the_daemon() -> None:
     found = unit()
     assert found["Type"] == ["notify"]

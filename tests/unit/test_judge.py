@@ -16,7 +16,9 @@ from models.domain.findings import Finding, Judgement, Reason, Status
 from models.domain.nights import Night, night_of_date
 from models.domain.windows import Window
 from models.learned.features import FEATURE_VERSION
-from monitor.judge import Job, Judge, score_table
+from monitor.jobs import Job
+from monitor.judge import Judge
+from monitor.scores import score_table
 from tests.support.district import FIRST, ZONE, District, Reading, by_hour, message, slot_ms, steady
 
 FEED, FINE = ("bureau", 900), ("bureau", 300)

@@ -17,6 +17,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 EXPLAINED = DOCS / "explanation"
 PAGES = {
     "how-a-limit-is-judged": "intensity",
+    "how-a-surcharge-is-computed": "tariff",
 }
 LANGUAGES = (".zh.md", ".md")
 ASKED = [(name + language, command) for name, command in PAGES.items() for language in LANGUAGES]

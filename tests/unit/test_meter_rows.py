@@ -39,7 +39,7 @@ def test_every_meter_has_the_row_of_the_date(date: dt.date) -> None:
     rows = [one.meter(meter, date) for meter in roster.ids]
     assert roster.rows.sites(date, keys).to_pylist() == [row.site if row is not None else "" for row in rows]
     wraps = [np.nan if row is None or row.register_wrap_kwh is None else row.register_wrap_kwh for row in rows]
-    np.testing.assert_array_equal(roster.rows.on(date).wrap_kwh, wraps)
+    np.testing.assert_array_equal(roster.rows.wraps(date, keys), wraps)
     feeds: dict[tuple[str, int], list[int]] = {}
     for key, row in enumerate(rows):
         if row is not None:

@@ -88,7 +88,7 @@ def test_a_meter_that_changed_hands_is_at_home_with_the_last_and_known_to_both()
     keys = np.arange(len(roster.ids), dtype=np.int32)
     moved = roster.index["moved"]
     assert [name for name, mine in roster.by_publisher(keys).items() if moved in keys[mine]] == ["plant"]
-    assert {name for name, mine in roster.by_any_publisher().items() if moved in mine} == {"bureau", "plant"}
+    assert {name for name, mine in roster.rows.by_publisher().items() if moved in mine} == {"bureau", "plant"}
 
 
 def test_taking_some_keeps_their_answers() -> None:
