@@ -41,6 +41,9 @@ _DAY_S: Final = 86_400
 _TARIFF_WEEKS: Final = 7
 _HALF: Final = 0.5
 _LEVEL: Final = frozenset({ChangeCode.RISE, ChangeCode.FALL, ChangeCode.STOP})
+_LESS_USE: Final = (ChangeCode.FALL, ChangeCode.STOP)
+_LESS: Final = 0.4
+"""What a fall or a stop counts towards the score: a fact worth knowing, to be looked at after what grew."""
 _SLIDING: Final = (ChangeCode.WEEKEND, ChangeCode.OVERDRAW)
 """Changes whose first night is not told apart from later ones."""
 
@@ -74,7 +77,7 @@ class Consumption:
     rise_ratio: float = 1.5
     fall_ratio: float = 0.6
     rise_nights: int = 6
-    fall_nights: int = 13
+    fall_nights: int = 12
     span_nights: int = 28
     own_times: float = 1.5
     least_kw: float = 1.0
@@ -355,5 +358,5 @@ def _weeks_back(night: Night, weeks: int) -> list[dt.date]:
 def _score(changes: tuple[Change, ...]) -> float:
     left = 1.0
     for change in changes:
-        left *= _HALF ** min(change.ratio, 6.0)
+        left *= _HALF ** (min(change.ratio, 6.0) * (_LESS if change.code in _LESS_USE else 1.0))
     return round(1.0 - left, 4)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
+from typing import Final
 
 
 class LeadKind(StrEnum):
-    """What a lead is about; one detector each."""
+    """What a lead is about."""
 
     FURNACE_MELT = "furnace_melt"
     SEALED_SITE = "sealed_site"
@@ -16,6 +17,10 @@ class LeadKind(StrEnum):
     INTENSITY = "intensity"
     OUTPUT_MISMATCH = "output_mismatch"
     RESTRICTED_EQUIPMENT = "restricted_equipment"
+
+
+PERIOD_KINDS: Final = frozenset({LeadKind.INTENSITY, LeadKind.OUTPUT_MISMATCH, LeadKind.RESTRICTED_EQUIPMENT})
+"""Kinds that come of a month's account or of the register, not of nights: one finding is enough."""
 
 
 class LeadState(StrEnum):

@@ -160,7 +160,8 @@ def billed(case: TariffCase, verdict: TariffVerdict, table: TariffRule) -> Tarif
     if found.value is None:
         zh, en = BASE_WORDS[base]
         missing = Missing(_FACT_OF[base], f"{zh}（kWh）", f"{en} in kWh", "registers")
-        return replace(verdict, missing=(*verdict.missing, missing))
+        notes = (*verdict.notes, *(_in_proportion(facts, verdict) if base == "excess_electricity_only" else ()))
+        return replace(verdict, missing=(*verdict.missing, missing), notes=notes)
     amount = fen(found.value * surcharge)
     step = Step(
         f"加价金额（{BASE_WORDS[base][0]}，四舍五入到分）",
@@ -235,6 +236,16 @@ def _if_all(facts: TariffFacts, verdict: TariffVerdict) -> tuple[str, ...]:
         return ()
     text = f"{shown(kwh)} × {shown(verdict.surcharge)} = {shown(fen(kwh * verdict.surcharge))} CNY"
     return (f"若按全部用电量 / if all electricity is billed: {text}",)
+
+
+def _in_proportion(facts: TariffFacts, verdict: TariffVerdict) -> tuple[str, ...]:
+    """What the part over the limit would be, were all electricity used in proportion: for orientation only."""
+    kwh, ratio = facts.electricity.all_kwh, verdict.excess_ratio
+    if kwh is None or ratio is None or verdict.surcharge is None:
+        return ()
+    part = kwh * ratio / (1 + ratio)
+    text = f"{shown(kwh)} × {shown(ratio)} ÷ (1 + {shown(ratio)}) × {shown(verdict.surcharge)}"
+    return (f"若按比例折算超额电量 / if in proportion: {text} = {shown(fen(part * verdict.surcharge))} CNY",)
 
 
 def _kwh(facts: TariffFacts, base: BillingBase, verdict: TariffVerdict) -> _Kwh:

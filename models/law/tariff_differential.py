@@ -97,7 +97,8 @@ def _class_of(device: Equipment, rules: list[TariffRule]) -> tuple[str | None, M
                 return device.equipment_class, Missing(
                     "equipment.excepted", what, f"whether {device.name} falls under the exception", "the register"
                 )
-    if device.equipment_class is None and device.kind is None:
+    by_list = device.kind is not None and all(rule.eliminated_equipment for rule in rules)
+    if device.equipment_class is None and not by_list:
         return None, Missing(
             "equipment.equipment_class", f"{device.name}的类别", f"the class of {device.name}", "the register"
         )

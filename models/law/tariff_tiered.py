@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
 
@@ -10,12 +10,11 @@ from models.law.numbers import PRECISION, shown
 from models.law.steps import Missing, Step
 from models.law.tariff_amount import adjusted, billed
 from models.law.tariff_case import NOTICE, UNVERIFIED, TariffCase, cite_rule, wants, withheld
-from models.law.tariff_facts import Figure
-from models.law.tariff_parts import Threshold, ThresholdRow, Tier
+from models.law.tariff_figures import TierTable, base_year, deciding_figure
+from models.law.tariff_parts import Threshold, ThresholdRow
 from models.law.tariff_rows import TariffRule
 from models.law.tariff_tiers import tier_formula, tier_label, tier_of
 from models.law.tariff_verdict import TariffVerdict
-from models.law.units import UnitMismatchError, factor_between
 
 _ELIMINATED = "淘汰类"
 
@@ -76,28 +75,6 @@ def _concealed(case: TariffCase, rule: TariffRule) -> TariffVerdict | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """What the consumption is held against: metric and unit, and tiers or a line with steps."""
-
-    metric: str
-    unit: str
-    tiers: tuple[Tier, ...] = ()
-    line: Threshold | None = None
-    row: ThresholdRow | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Used:
-    """The figure that decides, in the table's unit."""
-
-    figure: Figure
-    value: Decimal
-    year: int
-    assumptions: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
 def _measured(case: TariffCase, rule: TariffRule, table: TariffRule) -> TariffVerdict:
     if (gap := _metric_gap(case, table)) is not None:
         return gap
@@ -111,10 +88,10 @@ def _measured(case: TariffCase, rule: TariffRule, table: TariffRule) -> TariffVe
         found = _row_of(case, rule, table)
         if isinstance(found, TariffVerdict):
             return found
-        against = _Table(found.metric, found.unit, found.tiers, row=found)
+        against = TierTable(found.metric, found.unit, found.tiers, row=found)
     else:
-        against = _Table(table.metric or "", table.unit or "", table.tiers, line)
-    used = _figure(case, rule, table, against)
+        against = TierTable(table.metric or "", table.unit or "", table.tiers, line)
+    used = deciding_figure(case, rule, table, against)
     if isinstance(used, TariffVerdict):
         return used
     verdict = TariffVerdict(
@@ -132,11 +109,6 @@ def _measured(case: TariffCase, rule: TariffRule, table: TariffRule) -> TariffVe
         notes=used.notes,
     )
     return _by_steps(verdict, table, against, line) if line is not None else _by_tiers(verdict, table, against)
-
-
-def base_year(case: TariffCase, table: TariffRule) -> int:
-    """The year of consumption the rule asks for."""
-    return case.on.year - (table.basis_period == "previous_calendar_year")
 
 
 def _metric_gap(case: TariffCase, table: TariffRule) -> TariffVerdict | None:
@@ -220,47 +192,7 @@ def _fits_age(row: ThresholdRow, built: date) -> bool:
     return built < row.built_before if row.built_before is not None else built >= (row.built_from or date.min)
 
 
-def _figure(case: TariffCase, rule: TariffRule, table: TariffRule, against: _Table) -> _Used | TariffVerdict:
-    """The figure of the base year, in the table's unit; or what is missing."""
-    facts, year = case.facts, base_year(case, table)
-    fitting = [one for one in facts.figures if one.metric in (None, against.metric)]
-    chosen = next((one for one in fitting if one.year == year), None)
-    chosen = chosen or next((one for one in fitting if one.year is None), None)
-    notes: tuple[str, ...] = ()
-    if chosen is None and facts.decision_date is not None and facts.decision_date > facts.period_to:
-        own = case.on.year
-        chosen = next((one for one in fitting if one.year == own), None)
-        notes = (f"期后按当年用能决定（{own} 年） / decided after the period, by its own consumption ({own})",)
-    if chosen is None:
-        key = f"figures.{against.metric}"
-        zh = f"{year} 年的{table.basis_text or against.metric}"
-        missing = Missing(key, zh, f"{against.metric} of {year} in {against.unit}", "energy inspection")
-        verdict = wants("tiered", rule, missing, asked=bool(fitting))
-        return replace(verdict, citations=tuple(dict.fromkeys((*verdict.citations, cite_rule(table)))))
-    try:
-        value = chosen.value * factor_between(chosen.unit, against.unit)
-    except UnitMismatchError as error:
-        missing = Missing("figures.unit", f"以 {against.unit} 表示的数值", f"the figure in {against.unit}", str(error))
-        return wants("tiered", rule, missing, asked=True)
-    assumptions = []
-    if chosen.metric is None:
-        assumptions.append(f"指标按规则所用：{against.metric} / the figure is taken to be {against.metric}")
-    if chosen.year is None:
-        assumptions.append(f"数值按 {year} 年计 / the figure is taken to be of {year}")
-    line = against.line
-    if line is not None and line.excludes_desulfurisation:
-        if chosen.excludes_desulfurisation is None:
-            assumptions.append("数值按不含脱硫电耗计 / the figure is taken to leave desulfurisation out")
-        elif chosen.excludes_desulfurisation is False and value > line.threshold:
-            what = "不含脱硫电耗的数值", "the figure without desulfurisation"
-            return wants(
-                "tiered", rule, Missing("figures.excludes_desulfurisation", *what, "energy inspection"), asked=True
-            )
-    used_year = year if chosen.year is None else chosen.year
-    return _Used(chosen, value, used_year, tuple(assumptions), notes)
-
-
-def _by_steps(verdict: TariffVerdict, table: TariffRule, against: _Table, line: Threshold) -> TariffVerdict:
+def _by_steps(verdict: TariffVerdict, table: TariffRule, against: TierTable, line: Threshold) -> TariffVerdict:
     value, unit = verdict.actual or Decimal(0), against.unit
     cited = cite_rule(table)
     verdict = replace(verdict, threshold=line.threshold)
@@ -311,7 +243,7 @@ def _by_steps(verdict: TariffVerdict, table: TariffRule, against: _Table, line: 
     )
 
 
-def _by_tiers(verdict: TariffVerdict, table: TariffRule, against: _Table) -> TariffVerdict:
+def _by_tiers(verdict: TariffVerdict, table: TariffRule, against: TierTable) -> TariffVerdict:
     value = verdict.actual or Decimal(0)
     found = tier_of(against.tiers, value)
     if found is None or found.tier.surcharge is None:

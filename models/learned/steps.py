@@ -28,6 +28,8 @@ _FEWEST_MOVES: Final = 10
 _LITTLE_PAST: Final = 50
 _LONG_STRETCH: Final = 11
 """Comparable nights that make a low level known: longer than a shutdown for maintenance."""
+_MOST_SINCE: Final = 0.75
+_FEW_BEFORE: Final = 0.25
 _NO_DAY: Final = -(10**6)
 _AT_ONCE: Final = 64
 """Meters whose cuts are weighed at once: a megabyte."""
@@ -77,8 +79,8 @@ class Steps:
         beyond = (sign * (after - middle) > 0.0).sum(axis=1) / self.held
         early = (sign * (before - middle) > 0.0).sum(axis=1) / np.isfinite(before).sum(axis=1)
         return np.asarray(
-            (beyond >= 0.8)
-            & (early <= 0.15)
+            (beyond >= _MOST_SINCE)
+            & (early <= _FEW_BEFORE)
             & (sign * (nan_median(after) - nan_median(before[:, -STRETCH:])) >= 0.75 * least)
             & (sign * (nan_median(after[:, -_LATEST:]) - old) >= 0.8 * least)
         )

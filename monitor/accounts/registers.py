@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -117,7 +119,7 @@ def energy_of(stretch: Stretch, days: MeterDays) -> tuple[MeterEnergy, tuple[Gap
             )
         )
         return MeterEnergy(stretch.meter, stretch.site, None, Decimal(0)), tuple(gaps)
-    inside = [point for point in points if start[0] <= point[0] <= end[0]]
+    inside = _between(points, start[0], end[0])
     walk = _walked(stretch, inside, days)
     covered_ms = min(end[0], stretch.end_ms) - max(start[0], stretch.first_ms)
     for at, wanted_ms, zh, en in ((start, stretch.first_ms, "期初", "start"), (end, stretch.end_ms, "期末", "end")):
@@ -182,15 +184,20 @@ def _points(stretch: Stretch, days: MeterDays) -> Points:
 
 def _end(points: Points, wanted_ms: int, stretch: Stretch, *, is_start: bool) -> tuple[int, float] | None:
     if not _is_hard(stretch, wanted_ms):
-        near = [point for point in points if abs(point[0] - wanted_ms) <= stretch.tolerance_ms]
+        near = _between(points, wanted_ms - stretch.tolerance_ms, wanted_ms + stretch.tolerance_ms)
         if near:
             return min(near, key=lambda point: (abs(point[0] - wanted_ms), point[0]))
-    inside = [point for point in points if stretch.first_ms <= point[0] <= stretch.end_ms]
-    if stretch.start_edge is not Edge.SHARED:
-        inside = [point for point in inside if point[0] > stretch.first_ms]
+    alone = stretch.start_edge is not Edge.SHARED
+    inside = _between(points, stretch.first_ms + alone, stretch.end_ms)
     if not inside:
         return None
     return inside[0] if is_start else inside[-1]
+
+
+def _between(points: Points, first_ms: int, last_ms: int) -> Points:
+    """The readings stamped from one moment to another, both included."""
+    low = bisect.bisect_left(points, first_ms, key=itemgetter(0))
+    return points[low : bisect.bisect_right(points, last_ms, key=itemgetter(0))]
 
 
 def _walked(stretch: Stretch, points: Points, days: MeterDays) -> _Walk:

@@ -26,6 +26,8 @@ FORMAT: Final = 1
 GENESIS: Final = "0" * 64
 """What the first line names as the one before it."""
 FILE_PATTERN: Final = "checkpoints-*.jsonl"
+HEAD_NAME: Final = "checkpoint-head"
+"""File beside them that holds the newest one in its short form: their last lines cannot be cut off unseen."""
 _SHORT: Final = "gw1"
 _PARTS: Final = 8
 

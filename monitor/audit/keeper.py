@@ -15,6 +15,7 @@ from models.domain.clock import Clock
 from monitor.audit.checkpoint import (
     FORMAT,
     GENESIS,
+    HEAD_NAME,
     Body,
     Checkpoint,
     JournalHead,
@@ -122,6 +123,7 @@ class Checkpoints:
         checkpoint = signed(body, self._key.sign(unsigned(body).message))
         self._append(checkpoint)
         self._last = checkpoint
+        self._name_newest(checkpoint)
         return more or unread
 
     def _journal_head(self) -> tuple[JournalHead, bool]:
@@ -173,6 +175,19 @@ class Checkpoints:
                 os.close(descriptor)
             if size == 0:
                 sync_directory(path.parent)
+
+    def _name_newest(self, checkpoint: Checkpoint) -> None:
+        """Replace the file that names the newest checkpoint; a crash leaves the one before, which is there."""
+        path = self._state_dir / HEAD_NAME
+        unfinished = path.with_name(path.name + ".new")
+        with disk_errors(path):
+            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(checkpoint.short.text.encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+            sync_directory(path.parent)
 
 
 def appended_rows(connection: sa.Connection, name: str, after: int, *, limit: int) -> list[tuple[Any, ...]]:

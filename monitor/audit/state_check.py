@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import msgspec
+import sqlalchemy as sa
 
 from monitor.audit.chain_check import JournalWalk, check_sealed, checked_lines
-from monitor.audit.checkpoint import Checkpoint, Occasion, Short, last_sealed
+from monitor.audit.checkpoint import HEAD_NAME, Checkpoint, Occasion, Short, checkpoint_files, last_sealed
 from monitor.audit.desk_check import DeskWalk, of_store
 from monitor.audit.faults import StateReport
 from monitor.audit.history_check import check_parts, check_stopped_history, manifest_of
@@ -33,7 +36,9 @@ _KNOWN: Final = re.compile(
     r"(-wal|-shm|\.wal)?$|^(last-backup\.json|backup-staging|restoring|restored\.json|demo\.log)$"
     r"|^checkpoint-key-[0-9a-f]{16}\.pub$"
 )
-_NAMED: Final = {LOCK_NAME, BALLAST_NAME, SOCKET_NAME, KEY_NAME, PUBLIC_NAME, ORIGINS_NAME, PARTS_NAME, HISTORY_NAME}
+_NAMED: Final = {
+    LOCK_NAME, BALLAST_NAME, SOCKET_NAME, KEY_NAME, PUBLIC_NAME, HEAD_NAME, ORIGINS_NAME, PARTS_NAME, HISTORY_NAME,
+}  # fmt: skip
 
 Ask = Callable[[str, dict[str, Any]], dict[str, Any]]
 
@@ -88,14 +93,17 @@ def _check_all(
         if signers and not any(copy.signed_by(signer) for signer in signers):
             report.fault("checkpoint kept elsewhere", f"checkpoint {copy.n}", "is not signed by this state's key")
     removed = _removals(state_dir, report)
-    last = _walk(state_dir, trusted, kept, removed, report)
+    last = _walk(state_dir, trusted, [*kept, *_head(state_dir, report)], removed, report)
     check_sealed(state_dir, last_sealed(state_dir), removed, report)
     for file, what in origin_faults(state_dir):
         report.fault(file, "", what)
     _check_small_files(state_dir, last, report)
     report.counted("origins", len(list((state_dir / ORIGINS_NAME).glob("*"))))
     if ask is None:
-        check_stopped_history(state_dir, last, removed, report)
+        try:
+            check_stopped_history(state_dir, last, removed, report)
+        except duckdb.Error as error:
+            report.fault(HISTORY_NAME, "", f"cannot be read to its end: {error}")
     else:
         check_parts(state_dir, manifest_of(ask(MANIFEST, {})["parts"]), removed, report)
         report.notes.append(f"{HISTORY_NAME} is held by the daemon: its tables are compared only while it is stopped")
@@ -126,6 +134,8 @@ def _walk(
             desk.advance(last)
         journal.finish()
         desk.finish()
+    except sa.exc.DatabaseError as error:
+        report.fault(DESK_FILE, "", f"cannot be read to its end: {error.orig}")
     finally:
         engine.dispose()
     return _stopped(last, report)
@@ -175,6 +185,29 @@ def _key(state_dir: Path, key: PublicKey | None, report: StateReport) -> PublicK
             if own != stored:
                 report.fault(KEY_NAME, "", f"does not belong to {PUBLIC_NAME}: one of them was changed")
     return key or stored
+
+
+def _head(state_dir: Path, report: StateReport) -> list[Short]:
+    """The checkpoint that was the newest when the last one was written: it must be there."""
+    path = state_dir / HEAD_NAME
+    try:
+        head = Short.parse(path.read_text("ascii"))
+    except FileNotFoundError:
+        if checkpoint_files(state_dir):
+            report.fault(HEAD_NAME, "", "missing: it names the newest checkpoint")
+        return []
+    except (OSError, ValueError) as error:
+        report.fault(HEAD_NAME, "", f"cannot be read: {error}")
+        return []
+    if path.read_bytes() != head.text.encode() + b"\n":
+        report.fault(HEAD_NAME, "", "is not written as it is: changed")
+    signers = former_public_keys(state_dir)
+    with contextlib.suppress(ValueError):
+        stored = stored_public_key(state_dir)
+        signers = (*signers, stored) if stored is not None else signers
+    if signers and not any(head.signed_by(signer) for signer in signers):
+        report.fault(HEAD_NAME, f"checkpoint {head.n}", "is not signed by this state's key")
+    return [head]
 
 
 def _removals(state_dir: Path, report: StateReport) -> Removals:

@@ -143,6 +143,8 @@ def make_backup(
         raise BackupError(f"{target} is already there; a backup never overwrites anything: name another place")
     if not target.parent.is_dir():
         raise BackupError(f"{target.parent} is not a directory: make it, or name another place with --out")
+    if target.resolve().is_relative_to(state_dir.resolve()):
+        raise BackupError(f"{target} lies in the state directory it is to save: name another disk with --out")
     part = target.with_name(f".{target.name}.part")
     need_room(target.parent, state_bytes(state_dir))
     try:

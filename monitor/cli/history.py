@@ -28,6 +28,7 @@ Until = Annotated[str, typer.Option("--to", metavar="TIME", help="The same; a da
 Zone = Annotated[str, typer.Option(help="Time zone of the times given and shown (IANA name).")]
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="File to write; not there yet.")]
 
+_DAY_S: Final = 86_400
 _HOURS: Final = "0           6           12          18       24h"
 """Above the 48 half hours of a day."""
 
@@ -176,13 +177,18 @@ def _print_curve(meter: str, curve: Any, zone: ZoneInfo) -> None:
     console = Console()
     title = f"{meter}  {curve.channel}（{curve.unit}），每 {curve.interval_s} 秒 every {curve.interval_s} s"
     table = Table(title=escape(title), title_justify="left")
-    table.add_column("日 day", no_wrap=True)
-    table.add_column(_HOURS, no_wrap=True)
-    for heading in ("有值 values", "最小 min", "均值 mean", "最大 max"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    daily = curve.interval_s >= _DAY_S
+    table.show_lines = not daily
+    table.add_column("日 day" if daily else "日 day\n有值 values", no_wrap=True)
+    if not daily:
+        table.add_column(_HOURS, no_wrap=True)
+    table.add_column("值 value" if daily else "最小 min\n均值 mean\n最大 max", justify="right", no_wrap=True)
     for day in curve.days(zone):
-        numbers = ("-", "-", "-") if day.known == 0 else (f"{x:,.2f}" for x in (day.lowest, day.mean, day.highest))
-        table.add_row(day.date.isoformat(), day.line, f"{day.known}/{day.expected}", *numbers)
+        numbers = ["-"] if day.known == 0 else [f"{x:,.2f}" for x in (day.lowest, day.mean, day.highest)]
+        if daily:
+            table.add_row(day.date.isoformat(), numbers[0])
+        else:
+            table.add_row(f"{day.date}\n{day.known}/{day.expected}", day.line, "\n".join(numbers))
     console.print(table)
     if curve.n_contested:
         console.print(f"× {curve.n_contested} 个时标有互相矛盾的值 stamps with values that contradict each other")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -85,9 +86,7 @@ def silence(
     state_dir: StateDir = Path("state"),
     lead: Annotated[str | None, typer.Option(metavar="ID", help="Silence this lead.")] = None,
     site: Annotated[str | None, typer.Option(metavar="ID", help="Silence leads of this site.")] = None,
-    meter: Annotated[
-        str | None, typer.Option(metavar="ID", help="Silence leads on this meter alone.")
-    ] = None,
+    meter: Annotated[str | None, typer.Option(metavar="ID", help="Silence leads on this meter alone.")] = None,
     enterprise: Annotated[str | None, typer.Option(metavar="USCC", help="Silence leads of this enterprise.")] = None,
     kind: Annotated[LeadKind | None, typer.Option(help="Kind of lead; needed but for --lead.")] = None,
     by: By = None,
@@ -101,6 +100,10 @@ def silence(
             "请在 --lead、--site、--meter、--enterprise 中选一个。Name one of --lead, --site, --meter, --enterprise.",
             ExitCode.USAGE,
         )
+    try:
+        dt.date.fromisoformat(until)
+    except ValueError:
+        stop(f"--until 须为日期 YYYY-MM-DD：{until}。--until takes a date, YYYY-MM-DD.", ExitCode.USAGE)
     ((scope, target),) = given.items()
     arguments: dict[str, Any] = {
         "scope": scope,

@@ -215,7 +215,7 @@ class HistorySettings(Section):
 
 
 class HoldSettings(Section):
-    """Suspect nights of one month that make a lead, by kind of lead."""
+    """Suspect nights of one month that make a lead, by kind of lead; kinds that come of a month's account need none."""
 
     furnace_melt: int = Field(default=2, ge=1, le=31, description="Suspect nights before a furnace lead.")
     sealed_site: int = Field(default=1, ge=1, le=31, description="Suspect nights before a sealed-site lead.")

@@ -26,7 +26,10 @@ def retry_notices(
         chosen = sa.and_(chosen, OUTBOX.c.seq == seq)
     count = connection.execute(sa.update(OUTBOX).where(chosen).values(state=OutboxState.PENDING)).rowcount
     if count == 0:
-        raise CommandRefused("没有被拒收的通知。No notice waits for a person: see `gridwarden notices list`.")
+        which = "" if sink is None and seq is None else f"（{sink or seq}）"
+        raise CommandRefused(
+            f"没有待人工处理的通知{which}。No such notice waits for a person{which}: see `gridwarden notices list`."
+        )
     audit_log.append(
         connection,
         at_ms=now_ms,

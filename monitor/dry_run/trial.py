@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -22,13 +22,16 @@ from monitor.tariffs.flag import Flag
 from monitor.tariffs.judging import Bench
 from monitor.tariffs.places import NATION, region_of
 
+Limits = Mapping[str, tuple[Judged, ...]]
+"""Limit verdicts of one enterprise by period."""
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a set of packs says of one enterprise and period."""
+RULE_SECTIONS: Final = frozenset({"rule", "tariff_industry", "edge_policy", "precedence"})
+"""Sections that no limit verdict reads."""
 
-    limits: tuple[Judged, ...]
-    flags: tuple[Flag, ...]
+LIMIT_SECTIONS: Final = frozenset({"standard", "limit", "correction", "factor", "factor_policy"})
+"""Sections that a flag reads through limit verdicts alone, as long as no product comes, goes or moves."""
+
+_PRODUCT_KEYS: Final = frozenset({"industry", "product", "product_zh"})
 
 
 class Court:
@@ -41,20 +44,20 @@ class Court:
         self._catalogue = Catalogue(law)
         self._bench = Bench.of(law, register, region)
 
-    def of(self, uscc: str, accounts: Mapping[str, Account]) -> dict[str, Outcome]:
-        """By period what it says. `accounts` by period: a month is judged with its year and the year before too."""
-        judged = {
+    def limits(self, uscc: str, accounts: Mapping[str, Account]) -> Limits:
+        """Limit verdicts by period; `accounts` by period."""
+        return {
             name: judge_account(account, self._register, self._catalogue, self._region_of(uscc, account.period))
             for name, account in accounts.items()
         }
-        found: dict[str, Outcome] = {}
+
+    def flags(self, uscc: str, accounts: Mapping[str, Account], limits: Limits) -> dict[str, tuple[Flag, ...]]:
+        """Flags by period; a month rests on the limit verdicts of itself, of its year and of the year before."""
+        found: dict[str, tuple[Flag, ...]] = {}
         for name, account in accounts.items():
-            year = account.period.first.year
-            of_periods = dict.fromkeys((name, str(year), str(year - 1)))
-            metrics = tuple(metric_of(one) for period in of_periods for one in judged.get(period, ()))
+            metrics = tuple(metric_of(one) for period in resting_on(account.period) for one in limits.get(period, ()))
             known = Known(uscc, account.period, account, metrics, _months_of(account.period, accounts))
-            flags = self._bench.judge(known)
-            found[name] = Outcome(judged[name], tuple(one.flag for one in flags))
+            found[name] = tuple(one.flag for one in self._bench.judge(known))
         return found
 
     def _region_of(self, uscc: str, period: Period) -> str:
@@ -71,9 +74,21 @@ class Trial:
         self._register = register
         self._old, self._new = old, new
         self._differing = Differing(old.law, new.law)
+        rows = self._differing.rows
+        self._same_limits = all(row.section in RULE_SECTIONS for row in rows)
+        self._flags_follow_limits = all(
+            row.section in LIMIT_SECTIONS
+            and (
+                row.section != "limit"
+                or (row.what == "changed" and not _PRODUCT_KEYS & {key for key, _, _ in row.keys})
+            )
+            for row in rows
+        )
 
     def changes(self, usccs: Sequence[str], periods: Sequence[Period]) -> Iterator[Change]:
         """What becomes of what is said of some enterprises, by enterprise and period."""
+        if not self._differing.rows:
+            return
         accounts: dict[str, dict[str, Account]] = defaultdict(dict)
         for period in periods:
             for account in self._ledger.accounts(usccs, period, self._register):
@@ -82,20 +97,27 @@ class Trial:
             yield from self._of(uscc, accounts[uscc])
 
     def _of(self, uscc: str, accounts: Mapping[str, Account]) -> Iterator[Change]:
-        before, after = self._old.of(uscc, accounts), self._new.of(uscc, accounts)
-        limits: dict[str, list[Change]] = {}
+        before = self._old.limits(uscc, accounts)
+        after = before if self._same_limits else self._new.limits(uscc, accounts)
+        changed: dict[str, list[Change]] = {}
         for name, account in accounts.items():
             enterprise = self._register.enterprise(uscc, account.period.last)
             called = enterprise.name if enterprise is not None and enterprise.name else uscc
-            found = limit_changes(before[name].limits, after[name].limits, called, self._differing)
-            limits[name] = list(found)
+            changed[name] = list(limit_changes(before[name], after[name], called, self._differing))
+        if self._flags_follow_limits and not any(changed.values()):
+            return
+        old_flags, new_flags = self._old.flags(uscc, accounts, before), self._new.flags(uscc, accounts, after)
         for name, account in accounts.items():
-            yield from limits[name]
-            year = account.period.first.year
-            resting_on = dict.fromkeys((name, str(year), str(year - 1)))
-            moved = [one for period in resting_on for one in limits.get(period, ())]
+            yield from changed[name]
+            moved = (one for period in resting_on(account.period) for one in changed.get(period, ()))
             behind = tuple(dict.fromkeys(row for one in moved for row in one.because))
-            yield from flag_changes(before[name].flags, after[name].flags, behind, self._differing)
+            yield from flag_changes(old_flags[name], new_flags[name], behind, self._differing)
+
+
+def resting_on(period: Period) -> tuple[str, ...]:
+    """The periods whose limit verdicts a flag of a period rests on: its own, its calendar year, the year before."""
+    year = period.first.year
+    return tuple(dict.fromkeys((period.name, str(year), str(year - 1))))
 
 
 def metric_of(judged: Judged) -> Metric:

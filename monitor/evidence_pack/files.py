@@ -84,6 +84,14 @@ def write_folder(files: Mapping[str, bytes], folder: Path) -> None:
 
 def write_zip(files: Mapping[str, bytes], path: Path) -> None:
     """Write the pack as one ZIP file; the same files give the same bytes."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    with disk_errors(path):
+        unfinished.write_bytes(_zipped(files))
+        unfinished.rename(path)
+        sync_directory(path.parent)
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name in sorted(files):
@@ -92,11 +100,7 @@ def write_zip(files: Mapping[str, bytes], path: Path) -> None:
             info.external_attr = 0o644 << 16
             info.create_system = 3
             archive.writestr(info, files[name])
-    unfinished = path.with_name(path.name + ".unfinished")
-    with disk_errors(path):
-        unfinished.write_bytes(out.getvalue())
-        unfinished.rename(path)
-        sync_directory(path.parent)
+    return out.getvalue()
 
 
 def read_pack(path: Path) -> dict[str, bytes]:
@@ -161,9 +165,21 @@ def _of_zip(path: Path) -> dict[str, bytes]:
                 parts = PurePosixPath(info.filename)
                 if parts.is_absolute() or ".." in parts.parts:
                     raise PackUnreadable(f"{path} holds a file outside of itself")
-            return {info.filename: archive.read(info) for info in infos}
+            files = {info.filename: archive.read(info) for info in infos}
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise PackUnreadable(f"{path} is neither a folder nor a whole ZIP file: {error}") from error
+    _as_written(path, files)
+    return files
+
+
+def _as_written(path: Path, files: Mapping[str, bytes]) -> None:
+    """Bytes of the ZIP that no file's digest covers. One that somebody packed anew is of another length, and fine."""
+    found, ours = path.read_bytes(), _zipped(files)
+    if len(found) == len(ours) and found != ours:
+        at = next(i for i, (a, b) in enumerate(zip(found, ours, strict=True)) if a != b)
+        raise PackUnreadable(
+            f"{path} is altered at byte {at}, in what the ZIP says of its files; their content is whole"
+        )
 
 
 def _bounded(path: Path, files: int, total: int) -> None:

@@ -184,7 +184,7 @@ def _allocation_steps(account: Account, wanted: Callable[..., bool]) -> list[Ste
         Step(
             f"电表 {step.meter} 分摊到 {step.line or step.site}",
             f"share of meter {step.meter} for {step.line or step.site}",
-            step.formula,
+            step.formula.removesuffix(" kWh"),
             step.kwh,
             "kWh",
         )

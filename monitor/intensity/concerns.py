@@ -25,9 +25,6 @@ from models.law.verdict import LEVEL_WORDS
 from monitor.intensity.judging import Judged
 from monitor.leads import NightFinding
 
-KINDS: Final = (LeadKind.INTENSITY, LeadKind.OUTPUT_MISMATCH, LeadKind.RESTRICTED_EQUIPMENT)
-"""Kinds of lead that come of periods, not of nights."""
-
 MOST_METERS: Final = 20
 """Meters of a site a period's finding stands on; of more, the first by id."""
 
@@ -66,7 +63,7 @@ def intensity_concern(judged: Judged) -> Concern | None:
             "over_limit",
             float(verdict.excess),
             verdict.unit or "",
-            f"{judged.period.name} {product}{metric}超过{standard}{zh_level}：{figures}，"
+            f"{judged.period.name} {product}{metric}超过 {standard} {zh_level}：{figures}，"
             f"超出 {shown(verdict.excess)}{share}",
             f"{judged.period.name} {judged.product} {judged.metric} above {standard} {en_level}: {figures}, "
             f"by {shown(verdict.excess)}{share}",
@@ -86,10 +83,9 @@ def intensity_concern(judged: Judged) -> Concern | None:
 
 
 def step_reasons(steps: Sequence[Step]) -> list[Reason]:
-    """Each line of arithmetic as a reason, numbered: a person can redo them one by one."""
+    """Each line of arithmetic as a reason, in their order: a person can redo them one by one."""
     return [
-        Reason("step", float(step.result), step.unit, f"{n}. {_line(step, zh=True)}", f"{n}. {_line(step, zh=False)}")
-        for n, step in enumerate(steps, start=1)
+        Reason("step", float(step.result), step.unit, _line(step, zh=True), _line(step, zh=False)) for step in steps
     ]
 
 

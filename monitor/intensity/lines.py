@@ -44,7 +44,8 @@ def verdict_body_lines(body: Body) -> Iterator[str]:
             held = " ← 适用 / deciding" if one["level"] == body["decisive_level"] else ""
             yield f"  {_LEVEL[one['level']]}: {value} {LEVEL_RESULT_WORDS[one['result']]}{held}"
     if body.get("excess") is not None:
-        ratio = "" if body["excess_ratio"] is None else f" ({_number(str(Decimal(body['excess_ratio']) * 100))}%)"
+        share = body["excess_ratio"]
+        ratio = "" if share is None else f" ({shown((Decimal(share) * 100).quantize(Decimal('0.1')))}%)"
         yield f"差值 / difference: {_number(body['excess'])} {body['unit']}{ratio}"
     missing = [f"{one['zh']} / {one['en']} ({one['key']}; {one['where']})" for one in body.get("missing") or []]
     yield from _listed("缺少 / missing", missing)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -145,6 +146,14 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 _FLAG_DECODER: Final = msgspec.json.Decoder(Flag)
+_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        field.encode_name: [] if field.default == () else field.default
+        for field in msgspec.structs.fields(Flag)
+        if field.default is not msgspec.NODEFAULT
+    }
+)
+"""What stands for fields that were left out of the bytes because nothing is to be said."""
 
 
 def flag_id(uscc: str, period: str, subject: FlagSubject) -> str:
@@ -164,10 +173,12 @@ def flag_of(body: bytes) -> Flag:
 
 def flag_dict(flag: Flag) -> dict[str, Any]:
     """Plain JSON values; every field is there, numbers are text so that no digit is lost."""
-    plain: dict[str, Any] = dict.fromkeys(flag.__struct_fields__)
-    plain.update(tier=None, steps=[], citations=[], missing=[], notes=[], parts=[])
-    plain.update(dict.fromkeys(("rule_title", "kind", "basis", "base_period", "unit", "confidence", "facts"), ""))
-    return {"id": flag.id, **plain, **msgspec.to_builtins(flag)}
+    return flag_row(flag.id, flag_bytes(flag))
+
+
+def flag_row(id_: str, body: bytes) -> dict[str, Any]:
+    """`flag_dict` of a flag whose bytes are at hand."""
+    return {"id": id_, **_DEFAULTS, **msgspec.json.decode(body)}
 
 
 def digest_of(parts: Iterable[Any]) -> str:

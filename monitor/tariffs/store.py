@@ -15,7 +15,7 @@ from monitor.desk.finding_rows import chunked
 from monitor.desk.lead_rows import utc_text
 from monitor.desk.schema import CURSORS, FLAG_REVISIONS, FLAGS, OUTBOX
 from monitor.tariffs.events import flag_notice, told_change
-from monitor.tariffs.flag import Flag, FlagChange, FlagStatus, Judged, end_ms, flag_bytes, flag_dict, flag_of
+from monitor.tariffs.flag import Flag, FlagChange, FlagStatus, Judged, end_ms, flag_bytes, flag_of, flag_row
 
 Row = dict[str, Any]
 
@@ -159,7 +159,7 @@ def standing(
 ) -> Iterator[Row]:
     """Flags as they stand, by period, enterprise, subject: `flag_dict`, `revision`, `law_version`, `revised_at`."""
     query = (
-        sa.select(FLAG_REVISIONS.c.body, FLAGS.c.revision, FLAGS.c.law_version, FLAGS.c.revised_at_ms)
+        sa.select(FLAGS.c.id, FLAG_REVISIONS.c.body, FLAGS.c.revision, FLAGS.c.law_version, FLAGS.c.revised_at_ms)
         .join_from(
             FLAGS,
             FLAG_REVISIONS,
@@ -175,9 +175,9 @@ def standing(
         query = query.where(FLAGS.c.status.in_(sorted(status.value for status in statuses)))
     if limit is not None:
         query = query.limit(limit).offset(offset)
-    for body, revision, law_version, revised_at_ms in connection.execute(query):
+    for id_, body, revision, law_version, revised_at_ms in connection.execute(query):
         yield {
-            **flag_dict(flag_of(body)),
+            **flag_row(id_, body),
             "revision": revision,
             "law_version": law_version,
             "revised_at": utc_text(revised_at_ms),
@@ -189,7 +189,7 @@ def trail_of(connection: sa.Connection, flag_id: str) -> list[Row]:
     query = sa.select(FLAG_REVISIONS).where(FLAG_REVISIONS.c.flag_id == flag_id).order_by(FLAG_REVISIONS.c.revision)
     return [
         {
-            **flag_dict(flag_of(row.body)),
+            **flag_row(row.flag_id, row.body),
             "revision": row.revision,
             "cause": row.cause,
             "recorded_at": utc_text(row.recorded_at_ms),

@@ -74,7 +74,7 @@ def test_messages_become_an_account_that_can_be_redone_by_hand(plant: Plant) -> 
     ]
     total = account.of_product("灰铸铁件")
     assert total is not None
-    assert (total.quantity, total.unit, total.coverage, total.reports) == (Decimal(1000), "t", 1, 2)
+    assert (total.quantity, total.unit, total.coverage, total.reports) == (Decimal(1000), "t", Decimal(1), 2)
     assert [(f.use.fuel, f.use.quantity, f.line) for f in account.fuels] == [("natural-gas", Decimal("1234.567"), "L1")]
     assert account.facts == (("clinker_ratio_pct", Decimal("75.5")),)
     whole = account.heats.groups[0]

@@ -151,6 +151,8 @@ def _look_at_history(folder: Path, state: tuple[str, Path], when: str, start_ms:
     assert everything.returncode == 0, everything.stderr
     nobody = command("history", "curve", "--meter", "nobody", *span, *state)
     assert nobody.returncode == ExitCode.NO_INPUT
+    ranked = command("peers", "--register", folder / "register", "--night", _day(int(start_ms)), *state)
+    assert ranked.returncode == 0, ranked.stderr
 
 
 def _reopen_while_stopped(lead: str, state: tuple[str, Path]) -> None:

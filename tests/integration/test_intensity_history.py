@@ -69,7 +69,10 @@ def test_a_late_correction_makes_a_revision_and_keeps_both_values(tmp_path: Path
         (back,) = judged(plant, MARCH)
         assert (back["status"], back["revision"]) == ("meets", 3)
         (lead,) = leads(plant)
-        assert (lead["standing"], [one["change"] for one in lead["trail"]]) == ("withdrawn", ["raised", "withdrawn"])
+        assert (lead["standing"], [one["change"] for one in lead["revisions"]]) == (
+            "withdrawn",
+            ["raised", "withdrawn"],
+        )
 
 
 def test_judging_again_without_news_writes_nothing(tmp_path: Path) -> None:
@@ -102,7 +105,6 @@ def test_the_calculation_in_a_lead_can_be_redone_by_hand(tmp_path: Path) -> None
     assert "74400.00 kWh × 0.1229 = 9143.76 kgce" in text
     assert "100 t × 714.30 = 71430.00 kgce" in text or "100 t × 714.3 = 71430" in text
     assert "80573.76 kgce / 100 t = 805.7376 kgce/t" in text
-    assert [line.split(".")[0] for line in steps] == [str(n) for n in range(1, len(steps) + 1)]
     assert any("GB 21257-2024" in reason["zh"] for reason in lead["reasons"] if reason["code"] == "citation")
 
 

@@ -14,7 +14,16 @@ import duckdb
 import msgspec
 import pytest
 
-from monitor.audit.checkpoint import Checkpoint, Occasion, Short, last_checkpoint, read_lines, signed, unsigned
+from monitor.audit.checkpoint import (
+    HEAD_NAME,
+    Checkpoint,
+    Occasion,
+    Short,
+    last_checkpoint,
+    read_lines,
+    signed,
+    unsigned,
+)
 from monitor.audit.faults import StateReport
 from monitor.audit.keys import FORMER_PATTERN, KEY_NAME, PUBLIC_NAME, PublicKey, SigningKey
 from monitor.audit.state_check import check_state
@@ -338,3 +347,33 @@ def test_a_former_key_that_is_taken_away_is_missed(state: Path) -> None:
     with_a_new_key(state)
     next(state.glob(FORMER_PATTERN)).unlink()
     assert any("not signed by the key" in fault.what for fault in look(state).faults)
+
+
+@pytest.mark.parametrize("name", ["desk.sqlite", "history.duckdb"])
+def test_a_database_damaged_anywhere_is_named_and_ends_no_verification(state: Path, name: str) -> None:
+    path = state / name
+    whole = path.read_bytes()
+    for at in range(len(whole) // 10, len(whole), len(whole) // 5):
+        path.write_bytes(whole[:at] + bytes(b ^ 0xFF for b in whole[at : at + 4096]) + whole[at + 4096 :])
+        report = look(state)
+        assert not report.faults or name in files_at_fault(report)
+        for side in state.glob(f"{name}*wal"):
+            side.unlink()
+
+
+@pytest.mark.parametrize("cut", [1, 40], ids=["its end", "half of it"])
+def test_the_last_checkpoint_cannot_be_cut_off_unseen(state: Path, cut: int) -> None:
+    path = state / "checkpoints-202604.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]) + (lines[-1][: len(lines[-1]) // 2] if cut > 1 else b""))
+    assert any("kept elsewhere" in fault.what for fault in look(state).faults)
+
+
+def test_the_file_that_names_the_newest_checkpoint_is_missed_and_is_compared(state: Path) -> None:
+    head = state / HEAD_NAME
+    whole = head.read_bytes()
+    for at in range(0, len(whole), 7):
+        head.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert look(state).faults, at
+    head.unlink()
+    assert HEAD_NAME in files_at_fault(look(state))

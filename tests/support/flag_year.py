@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from models.domain.accounts import Period
 from models.domain.readings import RawMessage
@@ -123,13 +123,13 @@ class FlagYear:
     def __post_init__(self) -> None:
         self.plant = Plant(self.state_dir, self.table)
 
-    def __enter__(self) -> FlagYear:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.plant.__exit__(*error)
 
-    def feed(self, *messages: RawMessage) -> FlagYear:
+    def feed(self, *messages: RawMessage) -> Self:
         """Take messages in."""
         self.plant.feed(*messages)
         return self
@@ -140,7 +140,7 @@ class FlagYear:
         self.plant.core.intensity.finish(midnight_ms(upto))
         return self.plant.core.flags.finish(midnight_ms(upto))
 
-    def run(self, kwh_per_t: str = "13290", upto: int = 12) -> FlagYear:
+    def run(self, kwh_per_t: str = "13296", upto: int = 12) -> Self:
         """Months one after the other, each judged when it is over."""
         for month in months()[:upto]:
             self.feed(month_readings(month), aluminium(month, kwh_per_t)).judge(month.end)

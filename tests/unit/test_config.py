@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from connectors.adapters.table import ADAPTERS
 from detectors.table import DETECTORS
-from models.domain.leads import LeadKind
+from models.domain.leads import PERIOD_KINDS, LeadKind
 from monitor.config.detectors import build_detectors
 from monitor.config.parts import lead_policy, mqtt_connection, subscribed_adapters
 from monitor.config.sections import AdapterName, HoldSettings
@@ -178,7 +178,7 @@ def test_what_is_left_unprotected_is_named(tmp_path: Path) -> None:
 
 def test_names_of_adapters_and_lead_kinds_are_those_of_the_code() -> None:
     assert set(AdapterName.__args__) == set(ADAPTERS)
-    assert set(HoldSettings.model_fields) == {kind.value for kind in LeadKind}
+    assert set(HoldSettings.model_fields) == {kind.value for kind in LeadKind} - {kind.value for kind in PERIOD_KINDS}
 
 
 def test_every_detector_is_built_from_its_defaults_and_can_be_switched_off() -> None:

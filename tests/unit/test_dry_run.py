@@ -124,6 +124,19 @@ def test_a_trial_goes_through_years_with_their_months(works: plant.Plant, tmp_pa
     assert {(change.kind, change.period) for change in found} >= {("limit", "2026-03"), ("power", "2026-03")}
 
 
+def test_what_is_left_out_for_speed_changes_no_answer(
+    works: plant.Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = law(tmp_path, carbide.page_block("pack"))
+    limits = law(tmp_path, HEADER + NATIONAL.replace("LEVEL3", "3400"))
+    pairs = [(shipped_law(), rules), (shipped_law(), limits), (rules, limits), (limits, rules)]
+    quick = [trial(works, *pair) for pair in pairs]
+    monkeypatch.setattr("monitor.dry_run.trial.RULE_SECTIONS", frozenset())
+    monkeypatch.setattr("monitor.dry_run.trial.LIMIT_SECTIONS", frozenset())
+    assert [trial(works, *pair) for pair in pairs] == quick
+    assert all(quick)
+
+
 def run(*arguments: str, code: int = 0) -> str:
     from monitor.cli.main import app
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from monitor.cli.main import app
 from monitor.supervise import ExitCode
+from tests.support.carbide import HOW_TO, page_block
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 EXPLAINED = DOCS / "explanation"
@@ -72,6 +75,13 @@ def answered(tmp_path: Path, command: str, facts: str) -> list[str]:
     return [line.rstrip() for line in result.output.splitlines()]
 
 
+def asked(*arguments: str) -> Any:
+    """What a command answers to machines."""
+    result = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
+    assert result.exit_code == ExitCode.OK, result.output
+    return json.loads(result.output)
+
+
 def stands_in(answer: list[str], said: str) -> bool:
     """Whether the lines said follow each other in the answer, but for where `…` stands."""
     at, free = 0, True
@@ -88,9 +98,9 @@ def stands_in(answer: list[str], said: str) -> bool:
 
 @pytest.mark.parametrize(("page", "command"), ASKED, ids=[page for page, _ in ASKED])
 def test_the_examples_of_a_page_are_answered_as_it_says(tmp_path: Path, page: str, command: str) -> None:
-    asked = list(cases(EXPLAINED / page))
-    assert len(asked) >= 4
-    for case in asked:
+    told = list(cases(EXPLAINED / page))
+    assert len(told) >= 4
+    for case in told:
         answer = answered(tmp_path, command, case.facts)
         assert stands_in(answer, case.answer), "\n".join([case.answer, "-- is not --", *answer])
 
@@ -110,6 +120,31 @@ def test_both_languages_ask_the_same_and_show_the_same_tables(name: str) -> None
     assert [case.facts for case in cases(chinese)] == [case.facts for case in cases(english)]
     headings = [len(re.findall(r"^## ", page.read_text("utf-8"), re.MULTILINE)) for page in (chinese, english)]
     assert headings[0] == headings[1]
+
+
+def test_the_notice_of_the_how_to_is_taken_and_changes_the_surcharge_as_it_says(tmp_path: Path) -> None:
+    folder = tmp_path / "my-packs"
+    folder.mkdir()
+    (folder / "guangxi-2026.toml").write_text(page_block("pack"), "utf-8")
+    (tmp_path / "case.toml").write_text(page_block("facts"), "utf-8")
+    assert [(one["what"], one["id"]) for one in asked("law", "diff", str(folder))["differences"]] == [
+        ("changed", "cn-gx-punitive-2010"),
+        ("added", "cn-gx-punitive-2026"),
+    ]
+    case = ("tariff", "explain", "--facts", str(tmp_path / "case.toml"))
+    before, after = asked(*case), asked(*case, "--packs", str(folder))
+    told = ("status", "rule", "tier", "surcharge_cny_per_kwh", "amount_cny")
+    assert [before[key] for key in told] == ["flag", "cn-gx-punitive-2010", 1, "0.05", None]
+    assert [after[key] for key in told] == ["flag", "cn-gx-punitive-2026", 1, "0.10", "85560.00"]
+    page = HOW_TO.read_text("utf-8")
+    assert [rule for rule in (before["rule"], after["rule"]) if f"| `{rule}` | 1 |" not in page] == []
+    assert f"| {after['surcharge_cny_per_kwh']} | {after['amount_cny']} |" in page
+
+
+def test_the_row_that_is_repeated_in_the_how_to_differs_in_its_last_day_alone(tmp_path: Path) -> None:
+    (tmp_path / "guangxi-2026.toml").write_text(page_block("pack"), "utf-8")
+    (repeated, _) = asked("law", "diff", str(tmp_path))["differences"]
+    assert {key for key, _, _ in repeated["keys"]} == {"replaces", "effective_to"}
 
 
 def test_a_line_that_is_not_in_the_answer_is_found() -> None:

@@ -211,11 +211,10 @@ def test_a_change_of_ratio_cuts_the_month_and_a_replaced_meter_goes_on_in_the_ne
 
 
 def test_a_change_of_ratio_on_the_first_of_a_month_does_not_lend_a_reading_of_the_old_scale(tmp_path: Path) -> None:
-    common = {"meter": "m", "site": "works", "publisher": "bureau", "ratio_applied": False, "cadence_s": 3600}
-    meters = (
-        Meter(**common, ratio=10, valid_to=APRIL.first),
-        Meter(**common, ratio=20, valid_from=APRIL.first),
+    before = Meter(
+        meter="m", site="works", publisher="bureau", ratio=10, ratio_applied=False, cadence_s=3600, valid_to=APRIL.first
     )
+    meters = (before, dataclasses.replace(before, ratio=20, valid_from=APRIL.first, valid_to=None))
     with Plant(tmp_path / "state", register(meters=meters, allocations=())) as plant:
         plant.feed(readings(register_readings({"m": 10.0}, end=APRIL.end)))
         march, april = plant.account(MARCH).electricity, plant.account(APRIL).electricity

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner, Result
 
+from models.domain.register import SHEETS
 from monitor.cli.main import app
 from monitor.desk.database import open_desk
 from monitor.desk.registers import latest_register
@@ -27,7 +28,7 @@ def call(*arguments: object) -> Result:
 def test_a_template_is_written_imported_and_shown(tmp_path: Path) -> None:
     written = call("register", "template", tmp_path / "t", "--json")
     assert written.exit_code == 0
-    assert len(json.loads(written.stdout)["written"]) == 11
+    assert len(json.loads(written.stdout)["written"]) == len(SHEETS) + 1
     imported = call("register", "import", tmp_path / "t", "--state", tmp_path / "state")
     assert imported.exit_code == 0
     assert "登记簿为空" in imported.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from models.law.tariff_file import judge_file, read_tariff
 from monitor.cli.main import app
 from monitor.supervise import ExitCode
 
+HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "judge-a-surcharge-by-hand.md"
 EXAMPLES = Path(str(importlib.resources.files("models.law").joinpath("examples", "tariff")))
 
 # what each example is told: status, rule, tier, surcharge, amount
@@ -66,6 +68,15 @@ def explained(path: Path, *more: str) -> dict[str, Any]:
 def refused(path: Path, *more: str) -> tuple[int, str]:
     result = CliRunner().invoke(app, ["tariff", "explain", "--facts", str(path), *more])
     return result.exit_code, result.stderr
+
+
+def test_the_case_of_the_how_to_is_judged_as_it_stands(tmp_path: Path) -> None:
+    text = HOW_TO.read_text("utf-8")
+    (facts,) = re.findall(r"^```facts\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "facts.toml"
+    path.write_text(facts, "utf-8")
+    assert explained(path)["amount_cny"] == "54044000.00"
+    assert all(f"`{name}`" in text for name in (*EXPECTED, "water"))
 
 
 def test_every_example_has_its_answer_here() -> None:

@@ -319,8 +319,32 @@ def test_the_class_of_a_kiln_follows_from_its_kind_and_an_exception_is_asked_for
     assert electricity(2015, "cement", equipment=wet).surcharge == Decimal("0.40")
     hollow = Equipment(name="2", kind="干法中空窑")
     assert electricity(2015, "cement", equipment=(hollow,)).status == "needs_data"
-    special = hollow.model_copy(update={"excepted": True})
+    special = hollow.model_copy(update={"excepted": True, "equipment_class": "允许类"})
     assert electricity(2015, "cement", equipment=(special,)).surcharge == 0
+
+
+def test_a_device_without_a_class_is_asked_for_even_where_its_kind_is_told() -> None:
+    furnace = (Equipment(name="1", kind="矿热炉"),)
+    assert electricity(2015, "ferroalloy", equipment=furnace).status == "needs_data"
+    kiln = (Equipment(name="1", kind="新型干法窑"),)
+    assert electricity(2017, "cement", equipment=kiln, figures=figures("60")).kind == "tiered"
+
+
+def test_zhejiang_bills_the_part_over_the_limit_and_tells_the_proportion() -> None:
+    own: dict[str, Any] = {"excess_ratio": Decimal("0.25")}
+    told = electricity(2012, "coke", "CN-ZJ", electricity=Electricity(all_kwh=Decimal(1_000_000)), **own)
+    assert (told.base, told.amount) == ("excess_electricity_only", None)
+    assert any("20000.00 CNY" in note for note in told.notes)
+    set_by_bureau = electricity(2012, "coke", "CN-ZJ", electricity=Electricity(excess_kwh=Decimal(200_000)), **own)
+    assert str(set_by_bureau.amount) == "20000.00"
+
+
+def test_an_enterprise_of_a_tiered_trade_is_not_clear_without_its_consumption() -> None:
+    judgement = judged(2023, ALUMINIUM, equipment_class="允许类")
+    assert judgement.electricity.status == "needs_data"
+    carbide = judged(2023, "calcium_carbide", equipment_class="允许类")
+    assert carbide.electricity.status == "clear"
+    assert [one.kind for one in carbide.still_open] == ["punitive"]
 
 
 def test_the_dearest_class_of_several_devices_counts() -> None:
