@@ -79,7 +79,7 @@ def admit(decoded: Decoded, messages: Sequence[RawMessage], roster: Roster, rule
 
 def _with_reports(decoded: Decoded, messages: Sequence[RawMessage], roster: Roster, rules: TimeRules) -> Admitted:
     reports, refused = admit_reports(
-        decoded.reports, messages, roster.register, future_s=rules.future_s, old_days=rules.old_days
+        decoded.reports, messages, roster.register, roster.words, future_s=rules.future_s, old_days=rules.old_days
     )
     rest = admit(Decoded(decoded.batch, (*decoded.rejections, *refused)), messages, roster, rules)
     return dataclasses.replace(rest, reports=reports)

@@ -7,7 +7,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import CollectorRegistry
 
@@ -28,7 +28,6 @@ from monitor.config.settings import Settings, exposures
 from monitor.desk.store import LeadChange
 from monitor.dry_run.service import DryRuns
 from monitor.fault_points import FaultPoint, hit
-from monitor.influx_wiring import KEEP_EVERY_S, KeptFeed, build_feed
 from monitor.intake import IntakeQueue
 from monitor.intensity.rounds import EVERY_S
 from monitor.link import LinkWatch
@@ -54,12 +53,17 @@ from monitor.systemd import ServiceManager
 from monitor.timewatch import TimeWatch
 from monitor.wiring import Core, open_core, software_version
 
+if TYPE_CHECKING:
+    from monitor.influx_wiring import KeptFeed
+
 log = logging.getLogger(__name__)
 
 IDLE_WAIT_S: Final = 0.1
 STORE_PROBE_S: Final = 1.0
 START_ALLOWANCE_S: Final = 60
 SILENCES_EVERY_S: Final = 5.0
+TIDY_EVERY_S: Final = 1.0
+KEEP_EVERY_S: Final = 1.0
 
 
 class DaemonObserver(MetricsObserver):
@@ -163,7 +167,7 @@ class Daemon:
             sinks = build_sinks(settings, self._publish)
             sender = OutboxSender(core.engine, sinks, self.clock, random.Random(), self._count_attempt)  # noqa: S311  # jitter
             self.observer.outbox = sender
-            self._fed = build_feed(settings, core, self.register, self.clock, self.metrics)
+            self._fed = self._influx_feed(core)
             self.observer.roster = core.pipeline.roster
             ops.start()
             sender.start()
@@ -248,11 +252,13 @@ class Daemon:
         scan = Chore("scan", None, self._scan.run)
         noted = Chore("occurrences", 1.0, self.occurrences.write)
         packs = Chore("packs", LOOK_EVERY_S, self._look_at_packs)
+        tidy = Chore("tidy", TIDY_EVERY_S, self._tidy)
         formats = {subscription.adapter for subscription in self.settings.subscriptions}
         unread = [Chore(f"kept_{name}", None, KeptTopic(name, self.clock).run) for name in TOPICS if name in formats]
         intensity = Chore("intensity", EVERY_S, _intensity)
         flags = Chore("flags", EVERY_S, _flags)
-        return [*by_the_clock, intensity, flags, seal, silences, stale, checkpoint, scan, packs, noted, *unread, *fed]
+        often = [silences, checkpoint, packs, tidy, noted]
+        return [*by_the_clock, intensity, flags, seal, stale, scan, *often, *unread, *fed]
 
     def _note_downtime(self, core: Core) -> None:
         """Nothing was committed for longer than two ticks and a start take: a gap, told as such (rule D11)."""
@@ -261,9 +267,23 @@ class Daemon:
         if not self._simulated and last_ms is not None and self.clock.wall_ms() - last_ms > allowed_ms:
             self.link.was_down(last_ms)
 
+    def _tidy(self, core: Core) -> bool:
+        """The history's log is folded into its file while nothing waits."""
+        if core.pipeline.is_quiet and not len(self.queue):
+            core.history.tidy()
+        return False
+
     def _look_at_packs(self, _: Core) -> bool:
         """Packs that changed on disk are told of; they count from the next start."""
         return self._packs is not None and self._packs.look()
+
+    def _influx_feed(self, core: Core) -> KeptFeed | None:
+        """The feed where one is set up; its client is read in only then, for it takes 15 MiB."""
+        if self.settings.sinks.influx is None:
+            return None
+        from monitor.influx_wiring import build_feed
+
+        return build_feed(self.settings, core, self.register, self.clock, self.metrics)
 
     def _keep_feed(self, core: Core) -> bool:
         return self._fed is not None and self._fed.keep(core)
@@ -322,7 +342,7 @@ class Daemon:
         history = (core.history.spans(), self.register)
         served = scoped(self.register, self.settings)
         registers = core.history.registers(served.zone)
-        dry_runs = DryRuns(self.settings.daemon.state_dir, registers, served, core.law)
+        dry_runs = DryRuns(self.settings.daemon.state_dir, registers, served, core.law, core.intensity.home)
         return OpsServer(
             [
                 (ops_app(self.metrics.registry, lambda: supervisor.state, self.unready), bound),

@@ -6,7 +6,6 @@ import hashlib
 import random
 import ssl
 from dataclasses import dataclass
-from typing import Final
 
 from connectors.influx import InfluxWriter, WriteFault
 from models.domain.clock import Clock
@@ -17,8 +16,6 @@ from monitor.influx_feed import InfluxFeed
 from monitor.influx_points import Points
 from monitor.metrics import HISTORY_FAULT, Metrics
 from monitor.wiring import Core
-
-KEEP_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True)

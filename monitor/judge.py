@@ -27,6 +27,7 @@ from monitor.desk.store import Desk, LeadChange
 from monitor.evidence import readings_digest
 from monitor.examiner import Examiner
 from monitor.feeds import Feed, feed_key
+from monitor.heap import give_back
 from monitor.history.history import History
 from monitor.jobs import NO_KEYS, Job, Keys
 from monitor.lookback import Hindsight
@@ -40,6 +41,8 @@ COMMIT_FINDINGS: Final = 200
 """Findings from which on they are committed before the block is through."""
 STORE_METERS: Final = 4000
 """Meters whose nightly rows are read or written at once: a transaction costs as much as a thousand rows."""
+PAST_CHUNKS: Final = 4
+"""Slices whose rows of the nights before are read at once."""
 ALIVE_SHARE: Final = 0.2
 """Least share of a feed's meters that must have reported for silence to say something about one of them."""
 
@@ -139,28 +142,34 @@ class Judge:
                 yield NO_KEYS
             row = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
             yield block if job.provisional else block[self._rows.store(job, block, row)]
-            past = self._rows.past(job, block, row, several_cadences=len(self.applier.rings) > 1)
-            yield NO_KEYS
-            yield from self._judge_block(job, block, windows, past, alive=alive)
+            yield from self._judge_block(job, block, windows, row, alive=alive)
         if not job.provisional:
             yield self._rows.take_back(job, members.moved, members.keys)
             yield from self._look_back(job, keys)
         if job.keys is None and not job.provisional:
             self.desk.set_closed(feed_key(job.feed), job.night.date)
+            give_back()
 
-    def _judge_block(
-        self, job: Job, block: Keys, windows: Sequence[Window], past: PastNights, *, alive: bool
-    ) -> Slices:
+    def _judge_block(self, job: Job, block: Keys, windows: Sequence[Window], row: Features, *, alive: bool) -> Slices:
         """Judge the chunks of a block and keep what was found; yields nothing that changed."""
         scores: list[pa.Table] = []
         found = Found()
+        several = len(self.applier.rings) > 1
+        past: PastNights | None = None
         for number, (chunk, window) in enumerate(zip(_chunks(block), windows, strict=True)):
-            mine = _some(past, slice(number * CHUNK_METERS, (number + 1) * CHUNK_METERS))
+            at = number % PAST_CHUNKS * CHUNK_METERS
+            if past is None or at == 0:
+                some = slice(number * CHUNK_METERS, (number + PAST_CHUNKS) * CHUNK_METERS)
+                values = {name: column[some] for name, column in row.items()}
+                past = self._rows.past(job, block[some], values, several_cadences=several)
+                yield NO_KEYS
+            mine = _some(past, slice(at, at + CHUNK_METERS))
             scores.append(self._judge(job, window, chunk, mine, found, alive=alive))
+            yield NO_KEYS
             if len(found.findings) >= COMMIT_FINDINGS:
                 self._verdicts.commit(job, found)
                 found = Found()
-            yield NO_KEYS
+                yield NO_KEYS
         if found.meters:
             self._verdicts.commit(job, found)
             yield NO_KEYS
@@ -250,7 +259,7 @@ class Judge:
     def _in_store_order(self, keys: Keys) -> Keys:
         """The keys as the history orders its rows, so that a block of them is read and written in one place."""
         if self._codes is None:
-            self._codes = self.history.enrol(self.roster.ids_arrow)
+            self._codes = self.history.enrol(self.roster.ids)
         return keys[np.argsort(self._codes[keys], kind="stable")]
 
 

@@ -6,14 +6,13 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
 from connectors.mqtt import MqttSource
 from models.domain.clock import Clock
 from monitor.desk.outbox_rows import waiting
-from monitor.influx_feed import InfluxFeed
 from monitor.intake import IntakeQueue
 from monitor.metrics import Metrics, SecurityEvent
 from monitor.occurrences import Occurrences
@@ -22,6 +21,9 @@ from monitor.storage import StoreError, StoreFull
 from monitor.supervise import DRAIN_LIMIT_S, ExitCode, State, Supervisor, ThreadName
 from monitor.systemd import ServiceManager
 from monitor.timewatch import TimeWatch
+
+if TYPE_CHECKING:
+    from monitor.influx_feed import InfluxFeed
 
 log = logging.getLogger(__name__)
 

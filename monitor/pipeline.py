@@ -120,6 +120,11 @@ class Pipeline:
     def roster(self) -> Roster:
         return self.applier.roster
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing taken in waits to be judged or written."""
+        return self._running is None and not (self._jobs or self._held or self.applier.n_waiting)
+
     def recover(self) -> None:
         """Start-up is crash recovery: rings from history, then every journal record the stores have not seen."""
         self.applier.rebuild()

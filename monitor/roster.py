@@ -6,6 +6,7 @@ import datetime as dt
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from models.domain.readings import MeterRun, RejectReason, runs_of
 from models.domain.register import Register
+from models.law.library import Law, shipped_law
+from monitor.accounts.admission import Vocabulary
 from monitor.meter_rows import MeterRows
 
 _UNKNOWN_PUBLISHER: Final = -2
@@ -44,10 +47,14 @@ class Admission:
 
 
 class Roster:
-    """Every meter of the register by key: its position in `ids`. `home` (n,) indexes `publishers`."""
+    """Every meter of the register by key: its position in `ids`. `home` (n,) indexes `publishers`.
 
-    def __init__(self, register: Register) -> None:
+    `law`: the rule packs whose words reports use; None: the shipped ones.
+    """
+
+    def __init__(self, register: Register, law: Law | None = None) -> None:
         self.register = register
+        self._law = law
         self.ids: tuple[str, ...] = register.meter_ids
         self.ids_arrow = pa.array(self.ids, type=pa.string())
         self.index: dict[str, int] = {meter: key for key, meter in enumerate(self.ids)}
@@ -65,6 +72,11 @@ class Roster:
         self._may_revise = np.zeros(n, dtype=np.bool_)
         self._from_ms = np.zeros(n, dtype=np.int64)
         self._to_ms = np.zeros(n, dtype=np.int64)
+
+    @cached_property
+    def words(self) -> Vocabulary:
+        """Products and fuels of the rule packs, gathered when the first report comes."""
+        return Vocabulary.of(self._law or shipped_law())
 
     def names(self, keys: NDArray[np.int32]) -> list[str]:
         """Ids of meters by key, (n,)."""

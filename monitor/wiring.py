@@ -24,7 +24,7 @@ from monitor.accounts.writer import ReportWriter
 from monitor.admission import TimeRules
 from monitor.agenda import Agenda
 from monitor.applier import Applier
-from monitor.audit.keeper import Checkpoints
+from monitor.audit.keeper import Checkpoints, audit_former_keys
 from monitor.audit.keys import SigningKey
 from monitor.audit.tables import stop_digests
 from monitor.backup.hold import BackupHold
@@ -37,6 +37,7 @@ from monitor.desk.database import open_desk
 from monitor.desk.store import Desk
 from monitor.evidence_pack.origins import detectors_version, keep_origins, short_digest
 from monitor.feeds import Feeds
+from monitor.heap import give_back
 from monitor.history.history import History
 from monitor.intensity.rounds import Rounds
 from monitor.journal.journal import Journal
@@ -116,7 +117,7 @@ def open_core(
         journal = Journal.open(state_dir, clock, applied=max(history.cursor, desk.journal_cursor()))
         stack.callback(journal.close)
         with collector_paused():
-            roster = Roster(register)
+            roster = Roster(register, law)
         agenda = Agenda(
             register.zone,
             len(roster.ids),
@@ -157,9 +158,11 @@ def open_core(
         )
         keep_origins(state_dir, settings, register, detectors, law)
         key = SigningKey.open(state_dir, settings.audit.key_file)
+        audit_former_keys(state_dir, key.public, engine, clock)
         checkpoints = Checkpoints(state_dir, key, journal, engine, clock)
         desk.checkpoint = lambda: checkpoints.newest
         pipeline.recover()
+        give_back()
         intensity = Rounds(
             ledger=Ledger(engine, history.registers(register.zone), register.zone),
             engine=engine,

@@ -26,6 +26,8 @@ _ODD: Final = 0.12
 """Share of the earlier days of rest that may have been worked."""
 _ODD_LONGER: Final = 0.2
 """The same where the days of rest are worked for four weeks and not for three."""
+_FEWEST_REST: Final = 6
+"""Days of rest that must be known before the five weeks."""
 _WEEK: Final = 7
 _ALL_ALONG: Final = 0.7
 """Share of the nights since a contract is known above which it was exceeded all along."""
@@ -121,7 +123,7 @@ def weekend_change(past: OwnPast, *, closed: float, least_kwh: Floats) -> Change
     work_before = _latest(past.at_work & ~lately, np.full(len(rest), _WORK_NIGHTS))
     enough = (
         (since.sum(axis=1) >= np.maximum(3, 2 * rest_days))
-        & (base.sum(axis=1) >= 4)
+        & (base.sum(axis=1) >= _FEWEST_REST)
         & (work.sum(axis=1) >= 8)
         & (work_before.sum(axis=1) >= 16)
     )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
 from types import MappingProxyType
 from typing import Final
 
@@ -14,7 +13,7 @@ from models.domain.production import FuelUse, HeatReport, OutputReport, PlacedRe
 from models.domain.readings import RawMessage, Rejection, RejectReason
 from models.domain.register import Register
 from models.law.factor_rows import Factor
-from models.law.library import Law, shipped_law
+from models.law.library import Law
 from models.law.units import UNITS, UnitMismatchError, factor_between
 
 OLD_DAYS: Final = 1100
@@ -42,16 +41,11 @@ class Vocabulary:
         return cls(MappingProxyType(fuels), frozenset(product for _, product in law.limits_by_product))
 
 
-@cache
-def shipped_words() -> Vocabulary:
-    """The words of the shipped packs, read when the first report comes."""
-    return Vocabulary.of(shipped_law())
-
-
 def admit_reports(
     reports: Sequence[PlacedReport],
     messages: Sequence[RawMessage],
     register: Register,
+    words: Vocabulary,
     *,
     future_s: int,
     old_days: int | None,
@@ -61,7 +55,7 @@ def admit_reports(
     refused: list[Rejection] = []
     for placed in reports:
         received_ms = messages[placed.message].received_ms
-        wrong = _wrong(placed.report, register, received_ms, future_s, old_days)
+        wrong = _wrong(placed.report, register, words, received_ms, future_s, old_days)
         if wrong is None:
             admitted.append(placed)
         else:
@@ -77,7 +71,7 @@ def still_admitted(reports: Iterable[PlacedReport], rejections: Sequence[Rejecti
 
 
 def _wrong(
-    report: Report, register: Register, received_ms: int, future_s: int, old_days: int | None
+    report: Report, register: Register, words: Vocabulary, received_ms: int, future_s: int, old_days: int | None
 ) -> _Refusal | None:
     """The first reason to refuse a report, None where there is none."""
     checks: Iterator[_Refusal | None]
@@ -95,8 +89,8 @@ def _wrong(
                 _output_time(report, register, received_ms, future_s, old_days),
                 _output_owner(report, register),
                 _revision(report, register, report.last),
-                _product(report, register),
-                *(_fuel(use, shipped_words()) for use in report.fuels),
+                _product(report, register, words.products),
+                *(_fuel(use, words) for use in report.fuels),
             )
         )
     return next((wrong for wrong in checks if wrong is not None), None)
@@ -179,11 +173,10 @@ def _revision(report: Report, register: Register, on: dt.date) -> _Refusal | Non
     )
 
 
-def _product(report: OutputReport, register: Register) -> _Refusal | None:
+def _product(report: OutputReport, register: Register, words: Collection[str]) -> _Refusal | None:
     if report.void or not report.product:
         return None
     known = _products_of(report, register)
-    words = shipped_words().products
     if report.product not in words and report.product not in known:
         near = get_close_matches(report.product, [*known, *words], n=1)
         hint = f"Meant {near[0]}? " if near else ""

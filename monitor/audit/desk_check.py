@@ -19,7 +19,7 @@ from monitor.desk.audit_log import verify as verify_log
 from monitor.desk.database import DESK_FILE
 from monitor.desk.lead_rows import STANDING_RAISED, STANDING_WITHDRAWN
 from monitor.desk.registers import stored_register_fault
-from monitor.desk.schema import FINDINGS, LEAD_REVISIONS, LEADS, OUTBOX, REGISTERS
+from monitor.desk.schema import FINDINGS, FLAG_REVISIONS, FLAGS, LEAD_REVISIONS, LEADS, OUTBOX, REGISTERS
 from monitor.leads import NightFinding, verdict_sha256
 
 _TABLE_OF = {"revisions": "lead_revisions", "outbox": "outbox"}
@@ -79,6 +79,7 @@ class DeskWalk:
                 self._report.fault(DESK_FILE, f"{row[0]} row {row[1]}", f"names a row of {row[2]} that is not there")
             self._check_findings(connection)
             self._check_leads(connection)
+            self._check_flags(connection)
             self._check_registers(connection)
             self._check_outbox(connection)
             self._check_tables(connection)
@@ -137,6 +138,22 @@ class DeskWalk:
             self._report.fault(
                 DESK_FILE, f"leads {lead.id}", f"{', '.join(wrong)} not as its last revision says: changed"
             )
+
+    def _check_flags(self, connection: sa.Connection) -> None:
+        heads = {row.id: (row.revision, row.content_sha256) for row in connection.execute(sa.select(FLAGS))}
+        query = sa.select(FLAG_REVISIONS).order_by(FLAG_REVISIONS.c.flag_id, FLAG_REVISIONS.c.revision)
+        latest: dict[str, tuple[int, str]] = {}
+        for row in connection.execute(query):
+            name = f"flag_revisions {row.flag_id} revision {row.revision}"
+            if row.revision != latest.get(row.flag_id, (0, ""))[0] + 1:
+                self._report.fault(DESK_FILE, name, "the revision before it is missing")
+            if hashlib.sha256(row.body).hexdigest() != row.sha256:
+                self._report.fault(DESK_FILE, name, "does not fit its digest: changed")
+            latest[row.flag_id] = (row.revision, row.sha256)
+            self._report.counted("flag revisions", 1)
+        for id_, head in heads.items():
+            if latest.get(id_) != head:
+                self._report.fault(DESK_FILE, f"flags {id_}", "is not what its last revision says: changed")
 
     def _check_outbox(self, connection: sa.Connection) -> None:
         for row in connection.execute(sa.select(OUTBOX).order_by(OUTBOX.c.seq)):

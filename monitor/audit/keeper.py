@@ -29,7 +29,8 @@ from monitor.audit.checkpoint import (
     signed,
     unsigned,
 )
-from monitor.audit.keys import SigningKey
+from monitor.audit.keys import PublicKey, SigningKey, former_public_keys
+from monitor.desk.audit_log import SYSTEM, append
 from monitor.desk.database import desk_transaction
 from monitor.desk.schema import AUDIT_LOG
 from monitor.journal.journal import Journal
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 MOST_RECORDS: Final = 4096
 """Records one checkpoint covers at most: a proof lists the digests of all of them."""
 MOST_ROWS: Final = 4096
+KEY_REPLACED: Final = "checkpoint.key_replaced"
 
 APPENDED: Final[Mapping[str, tuple[str, str]]] = {
     "revisions": (
@@ -195,6 +197,23 @@ def appended_rows(connection: sa.Connection, name: str, after: int, *, limit: in
     select, key = APPENDED[name]
     query = sa.text(f"{select} WHERE {key} > :after ORDER BY {key} LIMIT :limit")
     return [tuple(row) for row in connection.execute(query, {"after": after, "limit": limit})]
+
+
+def audit_former_keys(state_dir: Path, present: PublicKey, engine: sa.Engine, clock: Clock) -> None:
+    """Make an entry of the audit log for each key that signed here before the present one and has none yet."""
+    with desk_transaction(engine) as connection:
+        told = set(connection.scalars(sa.select(AUDIT_LOG.c.subject).where(AUDIT_LOG.c.action == KEY_REPLACED)))
+        for former in former_public_keys(state_dir):
+            subject = f"key:{former.fingerprint}"
+            if subject not in told:
+                append(
+                    connection,
+                    at_ms=clock.wall_ms(),
+                    actor=SYSTEM,
+                    action=KEY_REPLACED,
+                    subject=subject,
+                    details={"by": present.fingerprint},
+                )
 
 
 def audit_head(connection: sa.Connection) -> tuple[int, str]:

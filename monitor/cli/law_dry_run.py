@@ -166,6 +166,7 @@ def _runs(settings: Settings, state_dir: Path) -> Iterator[Runs]:
     from monitor.rule_packs import law_in_force
     from monitor.scope import scoped
     from monitor.storage import StateLock
+    from monitor.tariffs.places import region_of
 
     daemon = settings.daemon.model_copy(update={"state_dir": state_dir})
     register = scoped(register_in_force(settings.model_copy(update={"daemon": daemon})), settings)
@@ -175,7 +176,7 @@ def _runs(settings: Settings, state_dir: Path) -> Iterator[Runs]:
         stack.callback(lock.release)
         history = History.open(state_dir)
         stack.callback(history.close)
-        yield DryRuns(state_dir, history.registers(register.zone), register, law)
+        yield DryRuns(state_dir, history.registers(register.zone), register, law, region_of(settings.daemon.district))
 
 
 class _Asked:

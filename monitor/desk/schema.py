@@ -277,6 +277,7 @@ FLAGS: Final = sa.Table(
     sa.Column("law_version", sa.Text, nullable=False),
     sa.Column("register", sa.Text, nullable=False),
     sa.Column("revised_at_ms", BIG, nullable=False),
+    sa.Column("uses", BYTES, nullable=False),
     sa.UniqueConstraint("uscc", "period", "subject", name="one_flag_an_enterprise_and_period"),
     sa.CheckConstraint("revision >= 1", name="flag_revision_counts_from_one"),
     sa.CheckConstraint(

@@ -18,8 +18,9 @@ from models.law.library import Law, assemble
 from monitor.accounts.ledger import Ledger
 from monitor.desk.database import read_desk
 from monitor.dry_run.changes import Change
-from monitor.dry_run.trial import Court, Trial, stored_periods
+from monitor.dry_run.trial import Court, Trial, resting_on, stored_periods
 from monitor.history.register_days import RegisterReader
+from monitor.tariffs.places import NATION
 
 Row = dict[str, Any]
 
@@ -50,13 +51,19 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class DryRuns:
-    """Answers dry runs from any thread, one at a time. `law`: the packs in force. `registers`: a cursor of its own."""
+    """Answers dry runs from any thread, one at a time.
 
-    def __init__(self, state_dir: Path, registers: RegisterReader, register: Register, law: Law) -> None:
+    `law`: the packs in force; `registers`: a cursor of its own; `region`: of enterprises that have none of their own.
+    """
+
+    def __init__(
+        self, state_dir: Path, registers: RegisterReader, register: Register, law: Law, region: str = NATION
+    ) -> None:
         self._state_dir = state_dir
         self._registers = registers
         self._register = register
         self._law = law
+        self._region = region
         self._courts: dict[tuple[tuple[str, str], ...], Court] = {}
         self._lock = threading.Lock()
 
@@ -73,9 +80,13 @@ class DryRuns:
         """What becomes of the enterprises of a page. Raises LawFaults for packs at fault, ValueError, TimeoutError."""
         periods = [Period.parse(name) for name in asked.periods]
         with self._turn() as engine:
+            with engine.connect() as connection:
+                stored = stored_periods(connection, None, None)
+            wanted = {name for period in periods for name in resting_on(period)} - set(asked.periods)
+            beside = [period for period in stored if period.name in wanted]
             old, new = self._court(packs_of(self._law)), self._court(asked.packs)
             trial = Trial(Ledger(engine, self._registers, self._register.zone), self._register, old, new)
-            return Page(tuple(trial.changes(asked.enterprises, periods)))
+            return Page(tuple(trial.changes(asked.enterprises, periods, beside)))
 
     def _court(self, packs: tuple[tuple[str, str], ...]) -> Court:
         """The court of some packs; those in force and the last others are kept: pages ask with the same."""
@@ -83,7 +94,7 @@ class DryRuns:
             law = assemble((name, text.encode()) for name, text in packs)
             if len(self._courts) > 1:
                 self._courts.pop(next(one for one in self._courts if one != packs_of(self._law)))
-            self._courts[packs] = Court(law, self._register)
+            self._courts[packs] = Court(law, self._register, self._region)
         return self._courts[packs]
 
     @contextlib.contextmanager

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -166,8 +168,10 @@ def _of_zip(path: Path) -> dict[str, bytes]:
                 if parts.is_absolute() or ".." in parts.parts:
                     raise PackUnreadable(f"{path} holds a file outside of itself")
             files = {info.filename: archive.read(info) for info in infos}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise PackUnreadable(f"{path} is neither a folder nor a whole ZIP file: {error}") from error
+    except PackUnreadable:
+        raise
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError) as e:
+        raise PackUnreadable(f"{path} is neither a folder nor a whole ZIP file: {e or type(e).__name__}") from e
     _as_written(path, files)
     return files
 

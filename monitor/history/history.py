@@ -53,6 +53,8 @@ from monitor.history.tables import TablesExport
 __all__ = ["History", "HistoryRows", "KnownKind"]
 
 HISTORY_NAME: Final = "history.duckdb"
+TIDY_BYTES: Final = 16 << 20
+"""Size of DuckDB's log from which on a quiet moment is used to fold it into the file."""
 _SCAN_ROWS: Final = 122_880
 _DAY_MS: Final = 86_400_000
 _EPOCH: Final = dt.date(1970, 1, 1)
@@ -152,13 +154,15 @@ class History:
                 raise
             self._open = False
 
-    def enrol(self, meters: Meters) -> NDArray[np.int32]:
+    def enrol(self, meters: Sequence[str]) -> NDArray[np.int32]:
         """Make meters known in this order, before anything of them is stored; returns the code of each, (n,).
 
         Rows of nights lie in the order of codes: blocks of meters that are neighbours there are read without the rest.
         """
         with self.transaction():
-            return self._codes.assign(meters)
+            codes = self._codes.assign(meters)
+        self._codes.share(meters)
+        return codes
 
     def append(self, rows: HistoryRows, cursor: int) -> None:
         """Add rows and move the cursor, in one transaction. Channels without any value are left out.
@@ -306,6 +310,22 @@ class History:
             raise RuntimeError("an export is of what is committed; begin it outside of transaction()")
         with duckdb_errors(self._path):
             return TablesExport(self._connection, directory)
+
+    def tidy(self, most_bytes: int = TIDY_BYTES) -> bool:
+        """Fold DuckDB's log into its file where it has grown beyond `most_bytes`; whether it did.
+
+        That takes up to a second at a hundred thousand meters: for a moment in which nothing waits. Left alone while
+        another thread's question is being answered.
+        """
+        log = self._path.with_name(f"{self._path.name}.wal")
+        if self._open or not log.exists() or log.stat().st_size <= most_bytes:
+            return False
+        with duckdb_errors(self._path):
+            try:
+                self._connection.execute("CHECKPOINT")
+            except duckdb.TransactionException:
+                return False
+        return True
 
     def cache_bytes(self) -> int:
         """What DuckDB holds in memory now; `memory_limit` bounds it."""

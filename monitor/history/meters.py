@@ -31,6 +31,11 @@ class MeterCodes:
         self._codes = dict(rows)
         self._last = None
 
+    def share(self, names: Sequence[str]) -> None:
+        """Keep these very strings for the meters they name, so that no name is in memory twice."""
+        codes = self._codes
+        self._codes = {name: codes.pop(name) for name in names if name in codes} | codes
+
     def known(self, names: Sequence[str]) -> NDArray[np.int32]:
         """Codes of names, (n,), -1 where a meter was never stored."""
         return np.array([self._codes.get(name, -1) for name in names], dtype=np.int32)

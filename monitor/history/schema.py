@@ -45,6 +45,10 @@ CREATE TABLE score (
 """
 
 
+CHECKPOINT_AT: Final = "64MB"
+"""Size of DuckDB's log at which a commit folds it into the file, whoever waits; `History.tidy` comes before."""
+
+
 def connect(path: Path, *, memory_limit: str) -> duckdb.DuckDBPyConnection:
     """Open or make the history file: one thread, bounded memory, nothing fetched from outside.
 
@@ -56,7 +60,9 @@ def connect(path: Path, *, memory_limit: str) -> duckdb.DuckDBPyConnection:
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "preserve_insertion_order": True,
-        "checkpoint_threshold": "16MB",
+        "checkpoint_threshold": CHECKPOINT_AT,
+        "allocator_flush_threshold": "4MB",
+        "allocator_bulk_deallocation_flush_threshold": "16MB",
     }
     try:
         connection = duckdb.connect(str(path), config=settings)

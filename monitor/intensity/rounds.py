@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -167,28 +168,28 @@ class Rounds:
             by_period[period].append(uscc)
         for period, usccs in by_period.items():
             groups: set[Group] = set()
-            for some in self._slices(usccs):
-                groups |= self._judge_some(period, some, peers=peers)
-                yield
+            judge = partial(self._judge_some, period, groups, peers=peers)
+            yield from self._paced(usccs, judge)
             if peers:
                 yield from self._compare(period, usccs, groups)
 
-    def _slices(self, usccs: Sequence[str]) -> Iterator[Sequence[str]]:
-        """As many at once as fit a slice of time, learnt from the last one."""
+    def _paced(self, usccs: Sequence[str], work: Callable[[Sequence[str]], None]) -> Iterator[None]:
+        """As many at once as fit a slice of time, learnt from the one before."""
         start = 0
         while start < len(usccs):
             some = usccs[start : start + self._at_once]
             start += len(some)
             began_s = self.clock.monotonic_s()
-            yield some
+            work(some)
             spent_s = self.clock.monotonic_s() - began_s
             if spent_s > SLICE_S:
                 self._at_once = max(1, self._at_once // 2)
             elif spent_s < SLICE_S / 3:
                 self._at_once = min(MOST_AT_ONCE, self._at_once * 2)
+            yield
 
-    def _judge_some(self, period: Period, usccs: Sequence[str], *, peers: bool) -> set[Group]:
-        groups: set[Group] = set()
+    def _judge_some(self, period: Period, groups: set[Group], usccs: Sequence[str], *, peers: bool) -> None:
+        """Judge some enterprises; the groups of peers they are in are added to `groups`."""
         findings: list[NightFinding] = []
         now_ms = self.clock.wall_ms()
         told = {uscc: self._judged(account) for uscc, account in self._accounts(usccs, period)}
@@ -210,7 +211,6 @@ class Rounds:
         if peers:
             self._commit(period.last, usccs, (LeadKind.INTENSITY, LeadKind.RESTRICTED_EQUIPMENT), findings)
             self._without_forecasts(period, usccs)
-        return groups
 
     def _accounts(self, usccs: Sequence[str], period: Period) -> Iterator[tuple[str, Account]]:
         return zip(usccs, self.ledger.accounts(usccs, period, self.register), strict=True)
@@ -305,11 +305,12 @@ class Rounds:
         return every > 0 and runs and today.toordinal() - last >= every
 
     def _forecast_all(self, month: Period, as_of: dt.date) -> Iterator[None]:
-        for some in self._slices(self.ledger.enterprises(Period(month.first, as_of), self.register)):
+        def work(some: Sequence[str]) -> None:
             regions = {uscc: self.region(uscc, as_of) for uscc in some}
             found = running_of(self.ledger, self.register, self._catalogue, regions, month, as_of)
             self._keep_forecasts(month, as_of, found)
-            yield
+
+        yield from self._paced(self.ledger.enterprises(Period(month.first, as_of), self.register), work)
 
     def _keep_forecasts(self, month: Period, as_of: dt.date, found: dict[str, list[Running]]) -> None:
         """New findings first, then the old away, then the rows that tell where the old ones stand."""

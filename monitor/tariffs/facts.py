@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, InvalidOperation
 from types import MappingProxyType
@@ -17,10 +17,11 @@ from typing import Any, Final
 import msgspec
 from pydantic import ValidationError
 
-from models.domain.accounts import Account, Period
+from models.domain.accounts import Period
 from models.domain.register import Declared, Enterprise, Register
 from models.law.tariff_facts import TariffFacts
 from monitor.tariffs.places import NATION, industry_of_trade, region_of
+from monitor.tariffs.uses import WATER_FACT, Uses
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
@@ -38,8 +39,6 @@ _BASES: Final[Mapping[str, str]] = MappingProxyType(
         "liquid_aluminium_electricity": "liquid_aluminium_kwh",
     }
 )
-_WATER_FUEL: Final = "fresh-water"
-WATER_FACT: Final = "water_m3"
 _QUOTA: Final = MappingProxyType({True: "water_quota_m3_per_month", False: "water_quota_m3_per_year"})
 _DIGITS: Final = Context(prec=20)
 _TRUE: Final = frozenset({"是", "yes", "true"})
@@ -79,13 +78,12 @@ class Metric:
 @dataclass(frozen=True, slots=True)
 class Known:
     """Everything the house knows that bears on one enterprise and period. `metrics`: of the period itself, of its
-    calendar year and of the year before; `parts`: the accounts of the months of a year, else empty."""
+    calendar year and of the year before. Water of a year is the sum over its months."""
 
     uscc: str
     period: Period
-    account: Account | None
+    uses: Uses
     metrics: tuple[Metric, ...] = ()
-    parts: tuple[Account, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,7 @@ def facts_of(
     notes: list[str] = []
     declared = register.declared_on(uscc, period.last)
     own = _declared(declared, notes)
-    account = known.account
+    uses = known.uses
     industries = _industries(known, enterprise, declared, register, industry_of)
     here = str(declared[REGION].value).strip() if REGION in declared else region_of(enterprise.district)
     common: dict[str, Any] = {
@@ -118,8 +116,8 @@ def facts_of(
         "region": here if here != NATION else region,
         "period_from": period.first,
         "period_to": period.last,
-        "electricity": _electricity(account, register, period, notes),
-        "equipment": _equipment(account, register, uscc, period, notes),
+        "electricity": _electricity(uses, register, uscc, period, notes),
+        "equipment": _equipment(uses, register, uscc, period, notes),
     }
     water = _water(known, declared, notes)
     if water is not None:
@@ -131,8 +129,7 @@ def facts_of(
         case = _valid(facts, notes)
         if case is not None:
             cases.append(case)
-    coverage = account.electricity.coverage if account is not None else None
-    return Facts(tuple(cases), coverage, tuple(dict.fromkeys(notes)))
+    return Facts(tuple(cases), uses.coverage, tuple(dict.fromkeys(notes)))
 
 
 def _industries(
@@ -145,7 +142,7 @@ def _industries(
     """As declared, else of what is made, else of the trade."""
     if INDUSTRY in declared:
         return [declared[INDUSTRY].value.strip()]
-    made = {total.product for total in known.account.output} if known.account is not None else set()
+    made = {one.product for one in known.uses.made}
     made |= {metric.product for metric in known.metrics}
     for site in register.sites_of(known.uscc):
         if site.valid_on(known.period.last):
@@ -195,23 +192,24 @@ def _number(text: str) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-def _electricity(account: Account | None, register: Register, period: Period, notes: list[str]) -> dict[str, Decimal]:
-    if account is None or account.electricity.kwh is None:
+def _electricity(uses: Uses, register: Register, uscc: str, period: Period, notes: list[str]) -> dict[str, Decimal]:
+    if uses.kwh is None:
         return {}
-    found = {"all_kwh": account.electricity.kwh}
-    lines = [entry for entry in account.sites if entry.line]
-    if lines and all(entry.electricity.kwh is not None for entry in lines):
-        found["production_kwh"] = sum((entry.electricity.kwh or Decimal(0) for entry in lines), Decimal(0))
-    elif (only := register.declared_on(account.uscc, period.last).get("billing_base")) is not None:
+    found = {"all_kwh": uses.kwh}
+    metered = [kwh for _, kwh in uses.lines if kwh is not None]
+    if uses.lines and len(metered) == len(uses.lines):
+        found["production_kwh"] = sum(metered, Decimal(0))
+    elif (only := register.declared_on(uscc, period.last).get("billing_base")) is not None:
         base = _BASES.get(only.value.strip())
         if base is not None:
-            found[base] = account.electricity.kwh
+            found[base] = uses.kwh
     for base, name in _BASES.items():
-        marked = [entry for entry in lines if _says(register, account.uscc, entry.line, "billing_base", period) == base]
-        if marked and all(entry.electricity.kwh is not None for entry in marked):
-            found[name] = sum((entry.electricity.kwh or Decimal(0) for entry in marked), Decimal(0))
-    if account.electricity.coverage < 1:
-        share = account.electricity.coverage * 100
+        marked = [kwh for line, kwh in uses.lines if _says(register, uscc, line, "billing_base", period) == base]
+        known = [kwh for kwh in marked if kwh is not None]
+        if marked and len(known) == len(marked):
+            found[name] = sum(known, Decimal(0))
+    if uses.coverage < 1:
+        share = uses.coverage * 100
         notes.append(
             f"电量覆盖率 {share:.2f}%，未按比例放大 / electricity covers {share:.2f}% of the time, not scaled up"
         )
@@ -219,13 +217,14 @@ def _electricity(account: Account | None, register: Register, period: Period, no
 
 
 def _equipment(
-    account: Account | None, register: Register, uscc: str, period: Period, notes: list[str]
+    uses: Uses, register: Register, uscc: str, period: Period, notes: list[str]
 ) -> tuple[dict[str, Any], ...]:
     """Lines with a declared class or kind of equipment, each with its electricity."""
     lines = sorted({row.line for row in register.declared_of(uscc) if row.line and row.valid_on(period.last)})
     found = []
     for line in lines:
-        of_line = {row.fact: row.value.strip() for row in register.declared_of(uscc) if row.line == line}
+        rows = [row for row in register.declared_of(uscc) if row.line == line and row.valid_on(period.last)]
+        of_line = {row.fact: row.value.strip() for row in rows}
         device: dict[str, Any] = {"name": line}
         if "equipment_class" in of_line:
             device["equipment_class"] = of_line["equipment_class"]
@@ -236,10 +235,10 @@ def _equipment(
         excepted = _yes_no(of_line["equipment_excepted"]) if "equipment_excepted" in of_line else None
         if excepted is not None:
             device["excepted"] = excepted
-        entry = account.of_line(line) if account is not None else None
-        if entry is not None and entry.electricity.kwh is not None:
-            device["kwh"] = entry.electricity.kwh
-        elif entry is None:
+        is_metered, kwh = uses.of_line(line)
+        if kwh is not None:
+            device["kwh"] = kwh
+        elif not is_metered:
             notes.append(f"生产线 {line} 无单独计量 / line {line} has no electricity of its own")
         found.append(device)
     return tuple(found)
@@ -294,11 +293,9 @@ def _excess(metric: Metric) -> Decimal:
 
 def _output(known: Known, metrics: Sequence[Metric]) -> Decimal | None:
     """Tonnes of the one product there is; None where there are several, or another unit."""
-    if known.account is None:
-        return None
-    made = [total for total in known.account.output if total.quantity is not None]
+    made = [one for one in known.uses.made if one.quantity is not None]
     products = {metric.product for metric in metrics}
-    mine = [total for total in made if total.product in products] if len(made) > 1 else made
+    mine = [one for one in made if one.product in products] if len(made) > 1 else made
     return mine[0].quantity if len(mine) == 1 and mine[0].unit == "t" else None
 
 
@@ -313,7 +310,7 @@ def _water(known: Known, declared: Mapping[str, Declared], notes: list[str]) -> 
     if quota_row is None:
         return None
     quota = _number(quota_row.value)
-    used = _water_used(known.parts or ((known.account,) if known.account is not None else ()))
+    used = known.uses.water_m3
     if quota is None or used is None:
         notes.append(f"用水：定额或用水量缺失 / water: the quota or what was used ({WATER_FACT}) is missing")
         return None
@@ -325,18 +322,6 @@ def _water(known: Known, declared: Mapping[str, Declared], notes: list[str]) -> 
     if "water_rule" in declared:
         facts["rule"] = declared["water_rule"].value.strip()
     return facts
-
-
-def _water_used(accounts: Iterable[Account]) -> Decimal | None:
-    """m3 over the accounts: what reports state as `water_m3`, else fresh water among the media; None for none."""
-    total: Decimal | None = None
-    for account in accounts:
-        stated = [value for name, value in account.facts if name == WATER_FACT and isinstance(value, Decimal)]
-        media = [one.use for one in account.fuels if one.use.fuel == _WATER_FUEL and one.use.unit in ("t", "m3")]
-        used = stated[-1] if stated else sum((use.quantity for use in media), Decimal(0)) if media else None
-        if used is not None:
-            total = used if total is None else total + used
-    return total
 
 
 def _valid(facts: dict[str, Any], notes: list[str]) -> TariffFacts | None:

@@ -139,10 +139,11 @@ class Provenance(msgspec.Struct, frozen=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """A flag and what it was judged with."""
+    """A flag, what it was judged with, and the extract of the account (`monitor.tariffs.uses`) it rests on."""
 
     flag: Flag
     made_with: Provenance
+    uses: bytes
 
 
 _FLAG_DECODER: Final = msgspec.json.Decoder(Flag)

@@ -29,6 +29,7 @@ from monitor.tariffs.flag import (
     digest_of,
     flag_id,
 )
+from monitor.tariffs.uses import uses_bytes
 
 _WORST: Final = (
     FlagStatus.NEEDS_REVIEW,
@@ -71,8 +72,7 @@ class Bench:
             for line in self.register.lines_of(site.site)
             if line.valid_on(period.last)
         ]
-        accounts = [account.digest for account in (known.account, *known.parts) if account is not None]
-        return digest_of([period.name, enterprise, declared, lines, accounts, known.metrics, self.region])
+        return digest_of([period.name, enterprise, declared, lines, known.uses, known.metrics, self.region])
 
     def judge(self, known: Known, inputs: str | None = None, stood: Collection[str] = ()) -> tuple[Judged, ...]:
         """The flags of an enterprise and period: power (of a year only by a yearly rule), water where it has a quota.
@@ -84,7 +84,8 @@ class Bench:
         facts = facts_of(known, enterprise, self.register, self.industry_of, region=self.region)
         judged = [(case, judge_tariff(self.law, case)) for case in facts.cases]
         made = Provenance(inputs or self.inputs_of(known), self.law.digest, self.law.version, self.register.version)
-        return tuple(Judged(flag, made) for flag in self._flags(known, enterprise, facts, judged, stood))
+        uses = uses_bytes(known.uses)
+        return tuple(Judged(flag, made, uses) for flag in self._flags(known, enterprise, facts, judged, stood))
 
     def _enterprise(self, known: Known) -> Enterprise:
         """The register's row at the end of the period, else the last one that began before."""

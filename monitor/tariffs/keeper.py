@@ -19,18 +19,20 @@ from models.domain.clock import Clock
 from monitor.accounts.ledger import Cursor, Ledger
 from monitor.desk.database import desk_transaction
 from monitor.fault_points import FaultPoint, hit
-from monitor.tariffs.facts import Known, Metric, asks_water_of_year
+from monitor.tariffs.facts import Known, asks_water_of_year
 from monitor.tariffs.flag import Judged
 from monitor.tariffs.judging import Bench
 from monitor.tariffs.metrics import latest_number, metrics_of, since
 from monitor.tariffs.store import (
     FlagRevised,
+    Head,
     commit_flags,
     get_cursor,
     heads_of,
     note_register,
     set_cursor,
 )
+from monitor.tariffs.uses import Uses, uses_from, uses_of
 
 _SLICE_S: Final = 0.05
 _LEAST: Final = 32
@@ -72,6 +74,7 @@ class FlagKeeper:
         self._clock = clock
         self._zone = zone
         self._todo: dict[str, set[str]] = {}
+        self._moved: set[tuple[str, str]] = set()
         self._unplanned: list[str] = []
         self._planned: set[str] = set()
         self._cursors: tuple[Cursor, int] | None = None
@@ -117,9 +120,10 @@ class FlagKeeper:
     def judge(self, period: str, usccs: Sequence[str]) -> list[FlagRevised]:
         """Judge some enterprises in one period; what has neither other inputs nor other packs is left as it is."""
         span = Period.parse(period)
-        known = list(self._known(span, usccs))
         with desk_transaction(self._engine) as connection:
             heads = heads_of(connection, period, usccs)
+        known = list(self._known(span, usccs, heads))
+        with desk_transaction(self._engine) as connection:
             judged: list[Judged] = []
             same: list[str] = []
             for one in known:
@@ -149,6 +153,7 @@ class FlagKeeper:
         some = sorted(waiting)[:size]
         began_s = self._clock.monotonic_s()
         changes = self.judge(period, some)
+        self._moved.difference_update((uscc, period) for uscc in some)
         waiting.difference_update(some)
         if not waiting:
             del self._todo[period]
@@ -159,24 +164,31 @@ class FlagKeeper:
             self._size = min(_MOST, max(self._size, size) * 2)
         return changes
 
-    def _known(self, period: Period, usccs: Sequence[str]) -> Iterator[Known]:
+    def _known(self, period: Period, usccs: Sequence[str], heads: Mapping[str, tuple[Head, ...]]) -> Iterator[Known]:
+        """What is known of enterprises: the account as it was extracted, where nothing has moved since."""
         register, year = self._bench.register, str(period.first.year)
-        wanted = {period.name, year, str(int(year) - 1)}
+        kept = {
+            uscc: stood[0].uses
+            for uscc, stood in heads.items()
+            if stood[0].register == register.version and (uscc, period.name) not in self._moved
+        }
         with desk_transaction(self._engine) as connection:
-            metrics = metrics_of(connection, usccs, wanted)
-        parts: Mapping[str, tuple[Account, ...]] = {}
-        if len(period.name) == _YEAR:
-            parts = self._parts([uscc for uscc in usccs if asks_water_of_year(register, uscc, period)], period)
-        for account in self._ledger.accounts(usccs, period, register):
-            own: tuple[Metric, ...] = metrics.get(account.uscc, ())
-            yield Known(account.uscc, period, account, own, parts.get(account.uscc, ()))
+            metrics = metrics_of(connection, usccs, {period.name, year, str(int(year) - 1)})
+        read = self._read(period, [uscc for uscc in usccs if uscc not in kept])
+        for uscc in usccs:
+            uses = read[uscc] if uscc in read else uses_from(kept[uscc])
+            yield Known(uscc, period, uses, metrics.get(uscc, ()))
 
-    def _parts(self, usccs: Sequence[str], period: Period) -> dict[str, tuple[Account, ...]]:
-        found: dict[str, list[Account]] = {uscc: [] for uscc in usccs}
-        for month in period.months() if usccs else ():
-            for account in self._ledger.accounts(usccs, month, self._bench.register):
-                found[account.uscc].append(account)
-        return {uscc: tuple(accounts) for uscc, accounts in found.items()}
+    def _read(self, period: Period, usccs: Sequence[str]) -> dict[str, Uses]:
+        """Extracts of accounts made anew; water of a year, where it has a quota, is summed over the months."""
+        register = self._bench.register
+        whole = {account.uscc: account for account in self._ledger.accounts(usccs, period, register)}
+        asked = [uscc for uscc in usccs if len(period.name) == _YEAR and asks_water_of_year(register, uscc, period)]
+        months: dict[str, list[Account]] = {}
+        for month in period.months() if asked else ():
+            for account in self._ledger.accounts(asked, month, register):
+                months.setdefault(account.uscc, []).append(account)
+        return {uscc: uses_of(account, months.get(uscc, ())) for uscc, account in whole.items()}
 
     def _plan(self, period: str) -> None:
         """Put on the list who has no flag of the period, or one judged with another register or other packs."""
@@ -203,7 +215,9 @@ class FlagKeeper:
         after, changed = self._ledger.changed_since(before, self._bench.register)
         self._cursors = (after, newest)
         for uscc, month in changed:
-            self._add_due({month.name, str(month.first.year)}, uscc)
+            periods = {month.name, str(month.first.year)}
+            self._moved.update((uscc, period) for period in periods)
+            self._add_due(periods, uscc)
         for uscc, period in revised:
             self._add_due(_resting_on(period), uscc)
 

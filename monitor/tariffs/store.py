@@ -22,12 +22,13 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a flag was last judged with: digests of inputs and packs, version of the register."""
+    """What a flag was last judged with: digests of inputs and packs, the register, the extract of the account."""
 
     id: str
     inputs: str
     law: str
     register: str
+    uses: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,13 @@ class FlagRevised:
 
 def heads_of(connection: sa.Connection, period: str, usccs: Sequence[str] | None = None) -> dict[str, tuple[Head, ...]]:
     """By enterprise its flags of a period, of all or of some enterprises."""
-    query = sa.select(FLAGS.c.uscc, FLAGS.c.id, FLAGS.c.inputs_sha256, FLAGS.c.law_digest, FLAGS.c.register)
-    query = query.where(FLAGS.c.period == period)
+    made = (FLAGS.c.id, FLAGS.c.inputs_sha256, FLAGS.c.law_digest, FLAGS.c.register, FLAGS.c.uses)
+    query = sa.select(FLAGS.c.uscc, *made).where(FLAGS.c.period == period)
     queries = [query] if usccs is None else [query.where(FLAGS.c.uscc.in_(some)) for some in chunked(usccs)]
     found: dict[str, tuple[Head, ...]] = {}
     for one in queries:
-        for uscc, *made in connection.execute(one):
-            found[uscc] = (*found.get(uscc, ()), Head(*made))
+        for uscc, *head in connection.execute(one):
+            found[uscc] = (*found.get(uscc, ()), Head(*head))
     return found
 
 
@@ -112,7 +113,7 @@ def commit_flags(
         }
         if head is not None and head.content_sha256 == sha256:
             if (head.inputs_sha256, head.law_digest, head.register) != (made.inputs, made.law, made.register):
-                same.append({"b_id": flag.id, **provenance})
+                same.append({"b_id": flag.id, "uses": one.uses, **provenance})
             continue
         before = before_of.get(flag.id)
         revision = 1 if head is None else int(head.revision) + 1
@@ -122,6 +123,7 @@ def commit_flags(
             "status": flag.status.value,
             "content_sha256": sha256,
             "revised_at_ms": now_ms,
+            "uses": one.uses,
             **provenance,
         }
         if head is None:

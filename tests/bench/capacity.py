@@ -29,6 +29,7 @@ from models.learned.features import FEATURE_VERSION
 from monitor.collector import collector_paused, collector_spared
 from monitor.config.sections import DaemonSettings, SubscriptionSettings
 from monitor.config.settings import Settings
+from monitor.heap import give_back
 from monitor.metrics import Metrics
 from monitor.observer import MetricsObserver
 from monitor.pipeline import Pipeline
@@ -54,7 +55,9 @@ _TIMEOUT_S: Final = 3600.0
 class Capacity:
     """`wave_s`: readings in memory to journal, rings and history, the median of a night's waves; `first_wave_s` that of
     a process that has seen no reading. `judge_s` counts the slices of judging alone, `night_s` with the intake between.
-    `cache_mib` is what DuckDB holds, within `history.memory_limit`; `rest_mib` is all that is neither rings nor that.
+    `cache_mib` is what DuckDB holds, within `history.memory_limit`; `own_mib` the curves and names this bench makes its
+    waves of; `rest_mib` is all that is neither of these nor rings, of which `files_mib` are pages of program files.
+    `slice_cpu_*` count the processor's time, which other processes do not lengthen.
     """
 
     meters: int
@@ -72,16 +75,21 @@ class Capacity:
     slice_p99_ms: float
     slice_max_ms: float
     long_slices: int
+    slice_cpu_p99_ms: float
+    slice_cpu_max_ms: float
+    long_cpu_slices: int
     peak_mib: float
     rss_mib: float
     rings_mib: float
     cache_mib: float
+    own_mib: float
+    files_mib: float
     bytes_per_slot: float
 
     @property
     def rest_mib(self) -> float:
-        """Resident memory without the rings and DuckDB's cache."""
-        return self.rss_mib - self.rings_mib - self.cache_mib
+        """Resident memory without the rings, DuckDB's cache and what is the bench's own."""
+        return self.rss_mib - self.rings_mib - self.cache_mib - self.own_mib
 
     def share(self, budget: float) -> float:
         """A budget for `LARGE` meters as it is for these: growth is linear in readings."""
@@ -157,6 +165,7 @@ class Bench:
         while self.pipeline.intake_once(0.0):
             pass
         self.pipeline.applier.flush()
+        self.pipeline.history.tidy()
         took_s = time.perf_counter() - began_s
         if outcomes[Outcome.STORED] != target:
             raise RuntimeError(f"not every reading of wave {wave} was stored: {outcomes}")
@@ -172,20 +181,26 @@ class Bench:
                 values = {name: column[some] for name, column in rows.items()}
                 self.pipeline.history.write_features(night(-back).date, _FEED[1], FEATURE_VERSION, meters[some], values)
 
-    def judge(self) -> Iterator[tuple[float, float]]:
-        """Slices of judging until nothing is due: seconds of the slice, and of the intake after it."""
+    def judge(self) -> Iterator[tuple[float, float, float]]:
+        """Slices of judging until nothing is due: seconds of the slice, of the intake after it, and the slice's
+        processor time."""
         busy = True
         while busy:
-            began_s = time.perf_counter()
+            began_s, cpu_s = time.perf_counter(), time.thread_time()
             busy = self.pipeline.judge_once()
-            judged_s = time.perf_counter()
+            judged_s, cpu_s = time.perf_counter(), time.thread_time() - cpu_s
             self.pipeline.intake_once(0.0)
-            yield judged_s - began_s, time.perf_counter() - judged_s
+            yield judged_s - began_s, time.perf_counter() - judged_s, cpu_s
 
 
 def run(meters: int, folder: Path) -> Capacity:
     """Measure in this process."""
-    district, clock, groups = District(meters), CountyClock(), Groups()
+    clock, groups = CountyClock(), Groups()
+    before_mib = status_mib("VmRSS")
+    district = District(meters)
+    list(district.arrow_wave(0, 0))
+    give_back()
+    own_mib = status_mib("VmRSS") - before_mib
     settings = Settings(
         daemon=DaemonSettings(state_dir=folder),
         subscriptions=[SubscriptionSettings(topic="grid/v1/+/readings", adapter="arrow")],
@@ -213,7 +228,8 @@ def run(meters: int, folder: Path) -> Capacity:
         cpu_s = time.process_time() - cpu_s
         if core.pipeline.judge.n_judged < meters:
             raise RuntimeError(f"only {core.pipeline.judge.n_judged} of {meters} meters were judged")
-        slices_ms = 1e3 * turns[:, 0]
+        slices_ms, slices_cpu_ms = 1e3 * turns[:, 0], 1e3 * turns[:, 2]
+        core.pipeline.history.tidy()
         ring = core.pipeline.applier.rings[_FEED[1]]
         taken = turns[:, 1] > 1e-4
         return Capacity(
@@ -225,17 +241,22 @@ def run(meters: int, folder: Path) -> Capacity:
             json_wave_s=json_s,
             judge_cpu_s=cpu_s,
             judge_s=float(turns[:, 0].sum()),
-            night_s=float(turns.sum()),
-            intake_per_s=readings / float(turns[taken].sum()),
+            night_s=float(turns[:, :2].sum()),
+            intake_per_s=readings / float(turns[taken, :2].sum()),
             slices=len(turns),
             slice_p50_ms=float(np.median(slices_ms)),
             slice_p99_ms=float(np.quantile(slices_ms, 0.99)),
             slice_max_ms=float(slices_ms.max()),
             long_slices=int((slices_ms > SLICE_BUDGET_MS).sum()),
+            slice_cpu_p99_ms=float(np.quantile(slices_cpu_ms, 0.99)),
+            slice_cpu_max_ms=float(slices_cpu_ms.max()),
+            long_cpu_slices=int((slices_cpu_ms > SLICE_BUDGET_MS).sum()),
             peak_mib=status_mib("VmHWM"),
             rss_mib=status_mib("VmRSS"),
             rings_mib=ring.nbytes / 2**20,
             cache_mib=core.history.cache_bytes() / 2**20,
+            own_mib=own_mib,
+            files_mib=status_mib("RssFile"),
             bytes_per_slot=ring.nbytes / (ring.n_rows * ring.n_slots * 3),
         )
 

@@ -1,7 +1,7 @@
 """What `consumption` finds and wrongly raises: nightly lives with labelled changes, and measured loads without labels.
 
 `python -m tests.bench.consumption --seeds 3 [--first-seed 101] [--real DIR]`. The numbers are kept in
-docs/explanation/consumption.md; seeds 1 to 20 served for tuning and are not reported.
+docs/explanation/consumption.md; seeds 1 to 30 served for tuning and are not reported.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from models.domain.windows import PastNights, Window
 from models.learned.changes import ChangeCode
 from models.simulated.daily_life import NightlyLife, nightly_life
 from models.simulated.labelled_changes import ChangeKind, LabelledChange, with_changes
+from tests.support.awkward_days import AWKWARD, awkward_days
 from tests.support.measured_loads import measured_loads
 from tests.support.night_windows import SHANGHAI
 
@@ -204,6 +205,26 @@ def judge_measured(folder: Path, scale: float = 1.0) -> Iterator[tuple[str, int,
             yield f"{load.site} {name}", (nights - 28) // 7, len(leads), list(leads.values())
 
 
+def judge_awkward(seed: int, sites: int) -> tuple[float, Counter[tuple[str, str]]]:
+    """Site-weeks of each kind of awkward daily series, and leads by (kind, code): all of them wrong or unwanted."""
+    names = sorted(AWKWARD)
+    series = [awkward_days(name, seed, sites, START, PAST_NIGHTS + JUDGED_NIGHTS) for name in names]
+    energy = np.concatenate(series).astype(np.float32)
+    rows = {
+        "energy_kwh": energy,
+        "coverage": np.isfinite(energy).astype(np.float32),
+        "valley_share": np.full_like(energy, np.nan),
+        "power_p95_kw": energy / np.float32(24.0),
+    }
+    meters = [f"{name} {site}" for name in names for site in range(sites)]
+    register = Register(RegisterRows(), SHANGHAI)
+    leads: dict[tuple[str, str], tuple[str, str]] = {}
+    for night, finding in suspect_nights(rows, meters, START, DAY_S, register, PAST_NIGHTS, Tally()):
+        code = finding.reasons[0].code
+        leads.setdefault((finding.meter, f"{night:%Y-%m}"), (finding.meter.split(" ")[0], code))
+    return sites * JUDGED_NIGHTS / 7.0, Counter(leads.values())
+
+
 def report(tally: Tally) -> str:
     """The figures as text."""
     lines = [
@@ -229,6 +250,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=101)
     parser.add_argument("--sites", type=int, default=150)
     parser.add_argument("--examples", action="store_true", help="print every miss and every false lead")
+    parser.add_argument("--awkward", type=int, default=40, metavar="SITES", help="sites of each awkward kind; 0: none")
     parser.add_argument("--real", type=Path, default=None, help="folder of the measured loads")
     arguments = parser.parse_args()
     for cadence_s, name in ((QUARTER_S, "15 min"), (DAY_S, "daily")):
@@ -238,6 +260,12 @@ def main() -> None:
         print(f"--- {name}\n{report(tally)}")
         if arguments.examples:
             print("\n".join(tally.examples))
+    if arguments.awkward:
+        weeks_each, by_kind = judge_awkward(arguments.first_seed, arguments.awkward)
+        count = sum(by_kind.values())
+        print(f"--- awkward daily series\n{1000.0 * count / (weeks_each * len(AWKWARD)):.2f} leads per 1000 site-weeks")
+        for (kind, code), number in sorted(by_kind.items()):
+            print(f"{kind:16s} {code:12s} {number:3d} ({1000.0 * number / weeks_each:.2f} per 1000 of its kind)")
     if arguments.real is not None:
         weeks = Counter[str]()
         leads = Counter[str]()

@@ -113,7 +113,14 @@ def _capacity_rows(one: Capacity) -> list[Row]:
             f"slices of judging: median, 99 %, longest (of {one.slices:,})",
             f"{one.slice_p50_ms:.0f}, {one.slice_p99_ms:.0f}, {one.slice_max_ms:.0f} ms",
         ),
-        Row(f"slices over {capacity.SLICE_BUDGET_MS:.0f} ms", f"{one.long_slices:,}"),
+        Row(
+            "the same in processor time: 99 %, longest",
+            f"{one.slice_cpu_p99_ms:.0f}, {one.slice_cpu_max_ms:.0f} ms",
+        ),
+        Row(
+            f"slices over {capacity.SLICE_BUDGET_MS:.0f} ms; in processor time",
+            f"{one.long_slices:,}; {one.long_cpu_slices:,}",
+        ),
         Row(
             "bytes a slot, flags included",
             f"{one.bytes_per_slot:.2f}",

@@ -9,6 +9,7 @@ import io
 import json
 import re
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,23 @@ def test_a_lead_of_each_kind_is_computed_again_from_its_pack_alone(state: Path, 
     write_folder(files, tmp_path / "pack")
     write_zip(files, tmp_path / "pack.zip")
     assert read_pack(tmp_path / "pack") == read_pack(tmp_path / "pack.zip") == files
+
+
+def test_a_byte_of_the_zip_itself_that_no_files_digest_covers_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "pack.zip"
+    write_zip({"manifest.json": b"{}", "lead.json": b"[]"}, path)
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(PackUnreadable):
+            read_pack(path)
+
+
+def test_a_pack_that_somebody_zipped_anew_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "pack.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.json", b"{}" * 500)
+    assert read_pack(path) == {"manifest.json": b"{}" * 500}
 
 
 def test_the_same_state_gives_the_same_bytes_beside_the_daemon_and_without_it(

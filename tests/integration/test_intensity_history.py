@@ -7,6 +7,7 @@ import datetime as dt
 import itertools
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ from models.domain.accounts import Period
 from models.domain.readings import RawMessage
 from models.law.library import assemble, shipped_law
 from monitor.config.intensity_sections import IntensitySettings
+from monitor.config.settings import Settings
+from monitor.desk.database import read_desk
 from monitor.intensity import rows
 from monitor.intensity.requests import intensity_list, intensity_show
 from monitor.intensity.rounds import Rounds
+from monitor.replay import replay
 from tests.support.desk_parts import without_stamps
 from tests.support.intensity import daily_registers as registers
-from tests.support.intensity import judged, kwh_of, leads, opened, states, told, verdicts
+from tests.support.intensity import judged, kwh_of, leads, opened, plant_register, states, told, verdicts
 from tests.support.plant import USCC, Plant, midnight_ms
 
 MARCH, APRIL = Period.month(2026, 3), Period.month(2026, 4)
@@ -32,7 +36,7 @@ FACTS = {"plant": "existing", "region": "CN-SD"}
 def report(month: Period, *, tonnes: float, rev: int = 0, after_days: int = 2, **more: Any) -> RawMessage:
     """Caustic soda: 74,400 kWh and 100 t of coal, 80,573.8 kgce, over so many tonnes."""
     fuels = [{"fuel": "raw-coal", "quantity": 100, "unit": "t"}]
-    made = {"product": PRODUCT, "quantity": tonnes, "unit": "t", "fuels": fuels}
+    made: dict[str, Any] = {"product": PRODUCT, "quantity": tonnes, "unit": "t", "fuels": fuels}
     return told(month, after_days=after_days, **made, rev=rev, **more)
 
 
@@ -147,7 +151,7 @@ def test_a_month_is_judged_when_its_days_of_grace_are_over(tmp_path: Path) -> No
         plant.rest()
         rounds = plant.core.intensity
         for day, found in ((dt.date(2026, 4, 10), 0), (dt.date(2026, 4, 11), 1)):
-            rounds.reached_ms = lambda day=day: midnight_ms(day)
+            rounds.reached_ms = partial(midnight_ms, day)
             while rounds.run():
                 pass
             assert len(verdicts(plant)) == found
@@ -264,3 +268,26 @@ def test_a_period_that_was_not_judged_is_worked_out_when_asked_for(tmp_path: Pat
         assert intensity_show(plant.core, ask | {"product": "cement"})["items"] == []
         with plant.core.engine.connect() as connection:
             assert rows.judged_subjects(connection) == {(USCC, "2026-03")}
+
+
+def test_a_replay_judges_months_too(tmp_path: Path) -> None:
+    days = [MARCH.first + dt.timedelta(days=n) for n in range(MARCH.days + 1)]
+    lines = [f"main,{day}T00:00:00+08:00,{1000 + 2400 * n}" for n, day in enumerate(days)]
+    (tmp_path / "march.csv").write_text("\n".join(["meter,ts,e_imp_kwh", *lines]))
+    replay(
+        settings=Settings(),
+        register=plant_register(PRODUCT, declared=FACTS),
+        readings=tmp_path / "march.csv",
+        state_dir=tmp_path / "state",
+        by_arrival=False,
+        leads_path=None,
+        scores_path=None,
+        on_rows=lambda _: None,
+        on_judging=lambda _: None,
+    )
+    engine = read_desk(tmp_path / "state")
+    with engine.connect() as connection:
+        (found,) = rows.verdicts_of(connection, period="2026-03")
+    engine.dispose()
+    assert (found["status"], found["kwh"]) == ("needs_data", "74400.000")
+    assert "没有产量报送" in found["reason_zh"]

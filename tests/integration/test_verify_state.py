@@ -268,6 +268,7 @@ def older_state(state: Path) -> list[Checkpoint]:
     for path in {path for path, _ in lines}:
         mine = [line + b"\n" for i, (p, line) in enumerate(lines) if p == path and i <= keep]
         path.write_bytes(b"".join(mine)) if mine else path.unlink()
+    (state / HEAD_NAME).write_text(checkpoints[keep].short.text + "\n")
     upto = checkpoints[keep].body
     with tampering(state / OPEN_MONTH) as connection:
         connection.execute("DELETE FROM quarantine WHERE seq > ?", (upto.journal.seq,))

@@ -157,7 +157,7 @@ def drift(rng: np.random.Generator, days: Days) -> Floats:
 def coarse(rng: np.random.Generator, days: Days) -> Floats:
     """A register of 100 kWh steps and a load of a few of them a day."""
     use = rng.uniform(60.0, 400.0) * rng.lognormal(0.0, 0.1, len(days.date))
-    return np.diff(np.floor(np.concatenate([[0.0], use.cumsum()]) / 100.0)) * 100.0
+    return np.asarray(np.diff(np.floor(np.concatenate([[0.0], use.cumsum()]) / 100.0)) * 100.0)
 
 
 def trifle(rng: np.random.Generator, days: Days) -> Floats:

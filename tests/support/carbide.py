@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from models.domain.register import Enterprise, Line
+from models.domain.register import Enterprise, Line, Register
 from tests.support import plant
 
 HOW_TO: Final = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "add-a-province-notice.md"
@@ -16,7 +16,7 @@ TONNES: Final = 191
 """Carbide of line L1 in March: (800 + 60 kW) × 744 h = 639,840 kWh, 3350 kWh a tonne."""
 
 
-def register() -> plant.Register:
+def register() -> Register:
     """The plant's register with carbide on its first line, in Nanning."""
     return plant.register(
         enterprises=(

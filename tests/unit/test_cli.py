@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from models.law.faults import LawFault, LawFaults
 from monitor.cli.main import exit_code_of
 from monitor.config.settings import ConfigFault, ConfigFaults
 from monitor.desk.database import SchemaTooNew
@@ -51,6 +52,7 @@ def test_a_faulty_configuration_exits_with_78(tmp_path: Path) -> None:
     ("error", "code"),
     [
         pytest.param(ConfigFaults([ConfigFault("f", "k", "p", "r")]), 78, id="configuration"),
+        pytest.param(LawFaults([LawFault("p.toml", 3, "rule[0]", "no source", "Name it.")]), 78, id="rule_packs"),
         pytest.param(StoreNewer(Path("j"), 9, 1), 78, id="newer_journal"),
         pytest.param(SchemaTooNew(Path("d"), "9"), 78, id="newer_desk"),
         pytest.param(StoreLocked(Path("l"), 1), 75, id="another_daemon_runs"),

@@ -232,6 +232,34 @@ def test_daily_readings_above_the_contract_are_found_by_their_mean_though_they_h
     assert found(given, registered(EnterpriseStatus.OPERATING, 400.0), cadence_s=DAY_S) == []
 
 
+def test_a_contract_exceeded_all_along_is_told_once() -> None:
+    given = rows(usual(nights=300))
+    given["energy_kwh"][:, :40] = np.nan
+    given["coverage"][:, :40] = 0.0
+    nights = found(given, registered(EnterpriseStatus.OPERATING, 200.0))
+    assert {finding.reasons[0].code for _, finding in nights} == {"overdraw"}
+    assert len({f"{night:%Y-%m}" for night, _ in nights}) == 1
+    assert (nights[0][0] - START).days <= 40 + 28
+    assert {finding.measures["overdraw_onset_ordinal"] for _, finding in nights} == {START.toordinal() + 40}
+
+
+def test_a_contract_entered_later_that_was_exceeded_all_along_is_told_once() -> None:
+    entered = START + dt.timedelta(days=AT)
+    meters = (
+        Meter(meter="m", site="S", publisher="P", contract_kva=800.0, valid_to=entered),
+        Meter(meter="m", site="S", publisher="P", contract_kva=200.0, valid_from=entered),
+    )
+    nights = [night for night, _ in found(rows(usual()), Register(RegisterRows(meters=meters), SHANGHAI))]
+    assert nights
+    assert min(nights) >= entered + dt.timedelta(days=21)
+    assert len({f"{night:%Y-%m}" for night in nights}) == 1
+
+
+def test_a_fall_ranks_below_a_rise_of_the_same_size() -> None:
+    fallen, risen = found(rows(after(usual(), 0.4))), found(rows(after(usual(), 2.5)))
+    assert max(finding.score for _, finding in fallen) < min(finding.score for _, finding in risen)
+
+
 def test_mismatch_is_the_registers_side_and_leaves_the_score_alone() -> None:
     given = rows(after(usual(), 2.5))
     operating = found(given, registered(EnterpriseStatus.OPERATING, None))

@@ -124,6 +124,14 @@ def test_a_trial_goes_through_years_with_their_months(works: plant.Plant, tmp_pa
     assert {(change.kind, change.period) for change in found} >= {("limit", "2026-03"), ("power", "2026-03")}
 
 
+def test_periods_beside_are_judged_and_not_told_of(works: plant.Plant, tmp_path: Path) -> None:
+    register = works.table
+    new = law(tmp_path, HEADER + NATIONAL.replace("LEVEL3", "3400"))
+    run = Trial(works.ledger(), register, Court(shipped_law(), register), Court(new, register))
+    found = list(run.changes([plant.USCC], [plant.APRIL], beside=[MARCH]))
+    assert {change.period for change in found} <= {"2026-04"}
+
+
 def test_what_is_left_out_for_speed_changes_no_answer(
     works: plant.Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

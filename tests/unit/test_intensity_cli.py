@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,12 @@ COAL = [{"fuel": "raw-coal", "quantity": 100, "unit": "t"}]
 
 
 def report(tonnes: float, rev: int = 0) -> Any:
-    made = {"product": "caustic_liquid_30", "quantity": tonnes, "unit": "t", "fuels": COAL}
+    made: dict[str, Any] = {"product": "caustic_liquid_30", "quantity": tonnes, "unit": "t", "fuels": COAL}
     return told(MARCH, after_days=2 + rev, rev=rev, **made)
 
 
 @pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A desk in which March met the limit first and exceeded it by a correction."""
     path = tmp_path_factory.mktemp("state")
     declared = {"plant": "existing", "region": "CN-SD"}
@@ -36,7 +35,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         judged(plant, MARCH)
         plant.feed(report(100, 1))
         judged(plant, MARCH)
-    yield path
+    return path
 
 
 def run(*words: str | Path) -> Result:

@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from models.law.library import shipped_law
+from models.law.numbers import shown
+from models.law.tariff_rows import TariffRule
 from monitor.cli.main import app
+from monitor.reference.tariff_pages import rule_lines
 from monitor.supervise import ExitCode
 from tests.support.carbide import HOW_TO, page_block
 
@@ -145,6 +149,19 @@ def test_the_row_that_is_repeated_in_the_how_to_differs_in_its_last_day_alone(tm
     (tmp_path / "guangxi-2026.toml").write_text(page_block("pack"), "utf-8")
     (repeated, _) = asked("law", "diff", str(tmp_path))["differences"]
     assert {key for key, _, _ in repeated["keys"]} == {"replaces", "effective_to"}
+
+
+def test_the_table_of_rules_names_every_rule_with_its_confidence_and_what_is_not_known() -> None:
+    page = "\n".join(rule_lines())
+    for rule in shipped_law().table(TariffRule).values():
+        section = page.split(f"\n### {rule.id}\n")[1].split("\n### ")[0]
+        assert f"confidence **{rule.confidence}**" in section
+        for unknown in rule.unknown:
+            assert unknown in section
+        for row in rule.threshold_rows:
+            assert f"| {row.confidence}" in section
+        amounts = {tier.surcharge for tier in rule.tiers if tier.surcharge is not None}
+        assert all(f"| {shown(amount)} |" in section for amount in amounts), rule.id
 
 
 def test_a_line_that_is_not_in_the_answer_is_found() -> None:

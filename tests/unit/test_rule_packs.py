@@ -20,6 +20,7 @@ from monitor.config.law_sections import LawSettings
 from monitor.config.settings import Settings
 from monitor.evidence_pack.origins import ORIGINS_NAME, keep_origins, kept_law, origin_faults
 from monitor.replay import Tally
+from monitor.roster import Roster
 from monitor.rule_packs import RulePacks, law_in_force
 from monitor.supervise import ExitCode
 from monitor.wiring import open_core
@@ -152,3 +153,11 @@ def test_the_packs_behind_a_lead_are_kept_and_make_the_same_law_again(tmp_path: 
 def test_the_core_hands_out_the_law_it_judges_by(tmp_path: Path) -> None:
     with District(tmp_path / "state") as district:
         assert district.core.law is shipped_law()
+
+
+def test_a_product_of_a_configured_pack_is_known_to_reports(tmp_path: Path) -> None:
+    """A province limits a product that no shipped pack has: what is made of it may be reported."""
+    text = GOOD.replace('product = "newsprint"', 'product = "bamboo_pulp"').replace("新闻纸", "竹浆")
+    law = law_in_force(LawSettings(packs_dir=packs(tmp_path, text)))
+    assert "bamboo_pulp" in Roster(register(), law).words.products
+    assert "bamboo_pulp" not in Roster(register()).words.products

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("law_version", sa.Text, nullable=False),
         sa.Column("register", sa.Text, nullable=False),
         sa.Column("revised_at_ms", BIG, nullable=False),
+        sa.Column("uses", sa.LargeBinary(), nullable=False),
         sa.UniqueConstraint("uscc", "period", "subject", name="one_flag_an_enterprise_and_period"),
         sa.CheckConstraint("revision >= 1", name="flag_revision_counts_from_one"),
         sa.CheckConstraint(f"status IN ({_STATUSES})", name="flag_status_known"),
