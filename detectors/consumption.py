@@ -65,7 +65,8 @@ class Consumption:
     shows nothing or the same number all the time is CLEAR. NaN, gaps, resets and contradictions reach this detector
     only through the rows of features; duplicates never do. Peers have no say here: they only rank (see peers).
 
-    `score`: how far beyond its limits the change goes; a fall or a stop counts less than what grows. `mismatch` of a finding is the register's side alone.
+    `score`: how far beyond its limits the change goes; a fall or a stop counts less than what grows. `mismatch` of a
+    finding is the register's side alone.
     """
 
     name: ClassVar[str] = "consumption"

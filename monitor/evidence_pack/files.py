@@ -157,28 +157,34 @@ def _of_folder(path: Path) -> dict[str, bytes]:
 
 
 def _of_zip(path: Path) -> dict[str, bytes]:
+    _bounded(path, 1, path.stat().st_size)
+    content = path.read_bytes()
     try:
-        with zipfile.ZipFile(path) as archive:
-            infos = [info for info in archive.infolist() if not info.is_dir()]
-            _bounded(path, len(infos), sum(info.file_size for info in infos))
-            if len({info.filename for info in infos}) != len(infos):
-                raise PackUnreadable(f"{path} holds a file twice")
-            for info in infos:
-                parts = PurePosixPath(info.filename)
-                if parts.is_absolute() or ".." in parts.parts:
-                    raise PackUnreadable(f"{path} holds a file outside of itself")
-            files = {info.filename: archive.read(info) for info in infos}
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            files = {info.filename: archive.read(info) for info in _members(path, archive)}
     except PackUnreadable:
         raise
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError) as e:
         raise PackUnreadable(f"{path} is neither a folder nor a whole ZIP file: {e or type(e).__name__}") from e
-    _as_written(path, files)
+    _as_written(path, content, files)
     return files
 
 
-def _as_written(path: Path, files: Mapping[str, bytes]) -> None:
+def _members(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    infos = [info for info in archive.infolist() if not info.is_dir()]
+    _bounded(path, len(infos), sum(info.file_size for info in infos))
+    if len({info.filename for info in infos}) != len(infos):
+        raise PackUnreadable(f"{path} holds a file twice")
+    for info in infos:
+        parts = PurePosixPath(info.filename)
+        if parts.is_absolute() or ".." in parts.parts:
+            raise PackUnreadable(f"{path} holds a file outside of itself")
+    return infos
+
+
+def _as_written(path: Path, found: bytes, files: Mapping[str, bytes]) -> None:
     """Bytes of the ZIP that no file's digest covers. One that somebody packed anew is of another length, and fine."""
-    found, ours = path.read_bytes(), _zipped(files)
+    ours = _zipped(files)
     if len(found) == len(ours) and found != ours:
         at = next(i for i, (a, b) in enumerate(zip(found, ours, strict=True)) if a != b)
         raise PackUnreadable(

@@ -20,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.domain.channels import REGISTERS
+from monitor.heap import give_back
 from monitor.history.fingerprint import fingerprints
 from monitor.history.forget import SealedPart, forget_night, forget_part, parts_before, unlisted_before
 from monitor.history.known import KnownKind, Stored, classify
@@ -325,6 +326,7 @@ class History:
                 self._connection.execute("CHECKPOINT")
             except duckdb.TransactionException:
                 return False
+        give_back()
         return True
 
     def cache_bytes(self) -> int:

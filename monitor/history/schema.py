@@ -61,8 +61,6 @@ def connect(path: Path, *, memory_limit: str) -> duckdb.DuckDBPyConnection:
         "autoload_known_extensions": False,
         "preserve_insertion_order": True,
         "checkpoint_threshold": CHECKPOINT_AT,
-        "allocator_flush_threshold": "4MB",
-        "allocator_bulk_deallocation_flush_threshold": "16MB",
     }
     try:
         connection = duckdb.connect(str(path), config=settings)

@@ -38,6 +38,7 @@ from monitor.windows import Outcome
 from monitor.wiring import open_core
 from tests.bench import district as districts
 from tests.bench.district import PUBLISHER, SHANGHAI, STEP_MS, District, night
+from tests.bench.status import status_mib
 
 WAVE_BUDGET_S: Final = 30.0
 JUDGE_BUDGET_S: Final = 180.0
@@ -55,8 +56,9 @@ _TIMEOUT_S: Final = 3600.0
 class Capacity:
     """`wave_s`: readings in memory to journal, rings and history, the median of a night's waves; `first_wave_s` that of
     a process that has seen no reading. `judge_s` counts the slices of judging alone, `night_s` with the intake between.
-    `cache_mib` is what DuckDB holds, within `history.memory_limit`; `own_mib` the curves and names this bench makes its
-    waves of; `rest_mib` is all that is neither of these nor rings, of which `files_mib` are pages of program files.
+    `cache_mib` is what DuckDB holds, within `history.memory_limit`; `own_mib` what this bench makes its waves with
+    (what it has before it begins, beyond the daemon's program); `rest_mib` is all that is neither, nor rings;
+    `files_mib` of it are pages of program files.
     `slice_cpu_*` count the processor's time, which other processes do not lengthen.
     """
 
@@ -196,11 +198,10 @@ class Bench:
 def run(meters: int, folder: Path) -> Capacity:
     """Measure in this process."""
     clock, groups = CountyClock(), Groups()
-    before_mib = status_mib("VmRSS")
     district = District(meters)
     list(district.arrow_wave(0, 0))
     give_back()
-    own_mib = status_mib("VmRSS") - before_mib
+    own_mib = status_mib("VmRSS") - program_mib()
     settings = Settings(
         daemon=DaemonSettings(state_dir=folder),
         subscriptions=[SubscriptionSettings(topic="grid/v1/+/readings", adapter="arrow")],
@@ -261,12 +262,10 @@ def run(meters: int, folder: Path) -> Capacity:
         )
 
 
-def status_mib(name: str) -> float:
-    """A size this process has, from the kernel."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) / 1024.0
-    raise RuntimeError(f"the kernel does not tell {name}")
+def program_mib() -> float:
+    """Resident memory of a process that has loaded the daemon's program and done nothing."""
+    tell = "import monitor.daemon, tests.bench.status as s; print(s.status_mib('VmRSS'))"
+    return float(subprocess.run([sys.executable, "-c", tell], stdout=subprocess.PIPE, check=True).stdout)
 
 
 def main() -> None:

@@ -114,6 +114,12 @@ def test_it_overwrites_nothing(made: Path, tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in made.rglob("*")} == before
 
 
+def test_it_is_never_made_inside_the_state_it_saves(tmp_path: Path) -> None:
+    with District(tmp_path / "state") as district, pytest.raises(BackupError, match="another disk"):
+        back_up(district, tmp_path / "state" / "backup")
+    assert not list((tmp_path / "state").glob("*backup*"))
+
+
 def test_a_backup_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     with District(tmp_path / "state") as district:
         district.feed(GROUPS[:2], live=True)

@@ -54,7 +54,7 @@ def test_water_over_its_quota_is_a_flag_of_its_own(used: str, surcharge: str) ->
     power, water = flags(uses(water=used), *quota)
     assert (power.subject, water.subject) == (FlagSubject.POWER, FlagSubject.WATER)
     assert water.surcharge_cny_per_kwh == Decimal(surcharge)
-    assert (water.status is FlagStatus.FLAG) is (Decimal(surcharge) > 0)
+    assert water.status is (FlagStatus.NEEDS_REVIEW if Decimal(surcharge) else FlagStatus.CLEAR)
 
 
 def test_water_without_what_was_used_is_told_as_missing() -> None:
