@@ -30,6 +30,8 @@ _NEVER: Final = -(1 << 40)
 _ROWS_AT_FIRST: Final = 256
 _GROWTH: Final = 1.25
 _LOOKED_AT_ONCE: Final = 16_384
+_CLEARED_AT_ONCE: Final = 1_000_000
+"""Slots emptied at once: after a week's outage every slot of every meter is."""
 
 
 class Outcome(IntEnum):
@@ -273,8 +275,13 @@ class Ring:
         gap = np.minimum(self._newest[touched] - before, self.n_slots)
         seen = before > _NEVER
         touched, gap, newest = touched[seen], gap[seen], self._newest[touched[seen]]
-        if touched.size == 0:
-            return
+        first = 0
+        for end in [*(1 + np.flatnonzero(np.diff(np.cumsum(gap) // _CLEARED_AT_ONCE))).tolist(), len(gap)]:
+            self._clear(touched[first:end], gap[first:end], newest[first:end])
+            first = end
+
+    def _clear(self, touched: NDArray[np.int32], gap: NDArray[np.int64], newest: NDArray[np.int64]) -> None:
+        """Empty the last `gap` slots up to `newest` of each of the rows `touched`."""
         back = np.arange(int(gap.sum())) - np.repeat(np.cumsum(gap) - gap, gap)
         rows = np.repeat(touched, gap)
         column = (np.repeat(newest, gap) - back) % self.n_slots
