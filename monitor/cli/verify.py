@@ -75,6 +75,7 @@ def _print_pack(verdict: PackVerdict) -> None:
         f"{verdict.records} 条日志记录，摘要与签名一致 journal records, digests and signatures fit; key {verdict.key}"
     )
     _part("日志链 chain", verdict.chain, whole if verdict.records else "未包含 not in the pack")
+    _print_unproven(verdict)
     for night in verdict.nights:
         then = "-" if night.score_then is None else f"{night.score_then:.4f}"
         now = "-" if night.score_now is None else f"{night.score_now:.4f}"
@@ -89,6 +90,21 @@ def _print_pack(verdict: PackVerdict) -> None:
     nights = sum(night.outcome is Outcome.SAME for night in verdict.nights)
     total = f"{nights}/{len(verdict.nights)} 夜一致 nights the same"
     typer.echo(f"结论 result: {'一致 SAME' if verdict.same else '不一致 NOT THE SAME'}，{total}")
+
+
+def _print_unproven(verdict: PackVerdict) -> None:
+    """How many readings stand without a journal record, and why."""
+    unproven = verdict.unproven
+    if not unproven.count:
+        return
+    typer.echo(
+        f"未证明 not proven: {unproven.readings} 条量测中有 {unproven.count} 条没有日志记录证明："
+        f"{unproven.outside} 条在线索各夜之外，{unproven.within} 条在线索各夜之内但包中没有其日志记录。"
+        f"{unproven.count} of {unproven.readings} readings not proven by journal records: {unproven.outside} lie "
+        f"outside the lead's nights, {unproven.within} within them have no record in the pack."
+    )
+    if not verdict.records and not unproven.within:
+        typer.echo("  线索各夜没有量测，故无日志记录。No reading fell into the lead's nights: there is no record to pack.")
 
 
 def _part(name: str, faults: list[str], whole: str) -> None:

@@ -27,7 +27,7 @@ from monitor.evidence_pack.curves import figure_of, mean_power_kw
 from monitor.evidence_pack.desk_part import DeskPart, imported_register, read_lead
 from monitor.evidence_pack.extract import site_extract
 from monitor.evidence_pack.files import with_manifest
-from monitor.evidence_pack.material import Entry, Material, nights_of_rows, span_of_readings
+from monitor.evidence_pack.material import Entry, Material, in_nights, nights_of_rows, span_of_readings
 from monitor.evidence_pack.origins import built_detectors, kept_detectors, kept_lead_rules, kept_profiles, kept_register
 from monitor.evidence_pack.page import page_bytes
 from monitor.evidence_pack.proof import PROOF_FILE, RECORDS_FILE, Proof, prove
@@ -188,13 +188,8 @@ def _entry(material: Material, desk: DeskPart, night: Mapping[str, Any], cadence
 
 def _seqs_behind(material: Material, entries: Sequence[Entry]) -> list[int]:
     """Journal records that brought readings of the lead's nights."""
-    table, zone = material.readings, material.register.zone
-    ts_ms, meters = table.column("ts_ms").to_numpy(), table.column("meter").to_numpy(zero_copy_only=False)
-    keep = np.zeros(table.num_rows, dtype=np.bool_)
-    for entry in entries:
-        night = night_of_date(entry.night, zone)
-        keep |= (ts_ms > night.start_ms) & (ts_ms <= night.end_ms) & (meters == entry.meter)
-    seqs: list[int] = np.unique(table.column("seq").to_numpy()[keep]).tolist()
+    keep = in_nights(material, entries)
+    seqs: list[int] = np.unique(material.readings.column("seq").to_numpy()[keep]).tolist()
     return seqs
 
 

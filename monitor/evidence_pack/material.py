@@ -138,6 +138,17 @@ class Material:
         return some.set_column(0, "meter", some.column("meter").combine_chunks().dictionary_encode())
 
 
+def in_nights(material: Material, entries: Sequence[Entry]) -> NDArray[np.bool_]:
+    """(n_readings,) those of the material's readings that fall into the lead's nights, on the meters it names there."""
+    table, zone = material.readings, material.register.zone
+    ts_ms, meters = table.column("ts_ms").to_numpy(), table.column("meter").to_numpy(zero_copy_only=False)
+    keep = np.zeros(table.num_rows, dtype=np.bool_)
+    for entry in entries:
+        night = night_of_date(entry.night, zone)
+        keep |= (ts_ms > night.start_ms) & (ts_ms <= night.end_ms) & np.asarray(meters == entry.meter, dtype=np.bool_)
+    return keep
+
+
 def nights_of_rows(entries: Sequence[dt.date], register: Register, detector: AnyDetector | None) -> list[dt.date]:
     """The nights whose rows are needed to judge these nights again, in order."""
     back = POOL_NIGHTS

@@ -14,8 +14,8 @@ from markupsafe import Markup
 from models.domain.leads import LeadKind
 from models.domain.register import EnterpriseStatus
 from monitor.evidence_pack.desk_part import DeskPart
-from monitor.evidence_pack.material import Entry, Material
-from monitor.evidence_pack.proof import Proof
+from monitor.evidence_pack.material import Entry, Material, in_nights
+from monitor.evidence_pack.proof import Proof, unproven
 from monitor.lead_texts import WORDINGS
 
 _STATUS: Final = {
@@ -61,6 +61,7 @@ def page_bytes(
         svg=Markup(_inline(files["curve.svg"])),  # noqa: S704 -- our own drawing, made of numbers and outlines
         digests=[(name, len(content), hashlib.sha256(content).hexdigest()) for name, content in sorted(files.items())],
         records=len(proof.records),
+        unproven=unproven(proof, material.readings, in_nights(material, entries)),
         uncovered=sum(record.checkpoint is None for record in proof.records),
     )
     return text.encode()

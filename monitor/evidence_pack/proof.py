@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from connectors.adapters.base import Adapter
 from connectors.adapters.table import decode_group
@@ -161,6 +162,27 @@ def unfounded(
                 if key not in said:
                     faults.append(f"reading of {meter} at {ts_ms} ({name}): not in journal record {seq}")
     return faults
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """Of `readings` packed, those that no packed record brought: `outside` the lead's nights and `within` them."""
+
+    readings: int = 0
+    outside: int = 0
+    within: int = 0
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return self.outside + self.within
+
+
+def unproven(proof: Proof, readings: pa.Table, in_nights: NDArray[np.bool_]) -> Unproven:
+    """Count the readings without a packed record; `in_nights` (n_readings,) marks those of the lead's own nights."""
+    packed = np.array([record.seq for record in proof.records], dtype=np.int64)
+    alone = ~np.isin(readings.column("seq").to_numpy(), packed)
+    return Unproven(readings.num_rows, int((alone & ~in_nights).sum()), int((alone & in_nights).sum()))
 
 
 def _sayings(

@@ -12,8 +12,10 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from models.domain.findings import Finding
 from models.domain.leads import LeadKind
@@ -31,9 +33,9 @@ from monitor.evidence_pack.build import (
     SETTINGS_FILE,
 )
 from monitor.evidence_pack.files import PackUnreadable, file_faults, manifest_of
-from monitor.evidence_pack.material import Entry, Material
+from monitor.evidence_pack.material import Entry, Material, in_nights
 from monitor.evidence_pack.origins import adapter_choices, built_detectors, detectors_version, policy_of
-from monitor.evidence_pack.proof import PROOF_FILE, RECORDS_FILE, Proof, check_proof, unfounded
+from monitor.evidence_pack.proof import PROOF_FILE, RECORDS_FILE, Proof, Unproven, check_proof, unfounded, unproven
 from monitor.evidence_pack.rebuild import Rebuilt, near, rebuild
 from monitor.leads import NightFinding, canonical_json, derive_lead, verdict_sha256
 from monitor.register.snapshot import rows_from_json
@@ -66,7 +68,10 @@ class NightVerdict:
 
 @dataclass(slots=True)
 class PackVerdict:
-    """What `verify` found. `same`: every file is as made, and everything that can be compared came out the same."""
+    """What `verify` found. `same`: every file is as made, and everything that can be compared came out the same.
+
+    `unproven`: readings that no packed journal record vouches for; they are compared with the lead's digests alone.
+    """
 
     lead: str
     revision: int
@@ -78,6 +83,7 @@ class PackVerdict:
     notes: list[str] = field(default_factory=list)
     records: int = 0
     key: str = ""
+    unproven: Unproven = Unproven()
 
     @property
     def same(self) -> bool:
@@ -122,7 +128,7 @@ def verify_pack(files: Mapping[str, bytes], key: PublicKey | None = None) -> Pac
             for n in msgspec.json.decode(files[FINDINGS_FILE], type=_Findings).nights
         ]
         _compare_versions(verdict, lead["lead"]["versions"], detectors_version(list(detectors.values())))
-        _check_chain(verdict, files, material, settings, key)
+        _check_chain(verdict, files, material, settings, key, in_nights(material, entries))
         _check_lead(verdict, manifest.lead, manifest.revision, manifest.versions, lead, entries)
         rebuilt = rebuild(material, entries)
         _compare_nights(verdict, material, lead, entries, rebuilt)
@@ -170,6 +176,7 @@ def _check_chain(
     material: Material,
     settings: Mapping[str, Any],
     key: PublicKey | None,
+    own: NDArray[np.bool_],
 ) -> None:
     packed = [PublicKey.from_text(line) for line in files.get(KEY_FILE, b"").decode("ascii", "replace").splitlines()]
     if key is not None and packed and key not in packed:
@@ -179,8 +186,10 @@ def _check_chain(
     verdict.key = trusted[0].fingerprint if trusted else ""
     if PROOF_FILE not in files:
         verdict.notes.append("the pack holds no journal records: the chain was not compared")
+        verdict.unproven = unproven(Proof(), material.readings, own)
         return
     proof = msgspec.json.decode(files[PROOF_FILE], type=Proof)
+    verdict.unproven = unproven(proof, material.readings, own)
     bodies = files.get(RECORDS_FILE, b"")
     found = check_proof(proof, bodies, trusted)
     verdict.records = found.records
