@@ -365,6 +365,7 @@ class MqttSource:
     def _on_subscribe(
         self, _client: Client, _data: Any, _mid: int, codes: Sequence[ReasonCode], _properties: Properties | None
     ) -> None:
+        log.info("subscribed to %d topics", len(codes))
         for subscription, code in zip(self._settings.subscriptions, codes, strict=False):
             if code.is_failure or code.value < subscription.qos:
                 told = f"subscription {subscription.topic!r} was not granted as asked: {code}"

@@ -37,10 +37,12 @@ class BrokerFacts:
     """What a broker told. `refusal` is empty where it let us in; None stands for what it did not say.
 
     `session_present` with a client id nobody had: the broker names clients by their account. `may_write` tells per
-    topic whether a publication was accepted, `sys` what it says under `$SYS`.
+    topic whether a publication was accepted, `sys` what it says under `$SYS`. `mute`: a connection was made, and no
+    answer of MQTT came.
     """
 
     refusal: str = ""
+    mute: bool = False
     session_present: bool = False
     receive_maximum: int | None = None
     maximum_packet_size: int | None = None
@@ -55,7 +57,7 @@ class _Looking:
 
     def __init__(self) -> None:
         self.answered = threading.Event()
-        self.facts = BrokerFacts(refusal="it did not answer")
+        self.facts = BrokerFacts(refusal="it did not answer", mute=True)
         self.published: dict[int, bool] = {}
         self.granted = threading.Event()
         self.sys: dict[str, str] = {}

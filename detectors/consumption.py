@@ -40,6 +40,8 @@ _DAY_S: Final = 86_400
 """Cadence from which a night is one value: its mean stands for its power, no quantile is computed from it."""
 _TARIFF_WEEKS: Final = 7
 _HALF: Final = 0.5
+_STANDING_CONTRACT_SHARE: Final = 0.05
+"""Mean power of a standing plant, relative to its contract, at most."""
 _LEVEL: Final = frozenset({ChangeCode.RISE, ChangeCode.FALL, ChangeCode.STOP})
 _LESS_USE: Final = (ChangeCode.FALL, ChangeCode.STOP)
 _LESS: Final = 0.4
@@ -201,6 +203,7 @@ class Consumption:
                 load_nights=self.load_nights,
                 span_nights=self.span_nights,
                 least_kwh=least_kwh,
+                standing_kwh=np.maximum(least_kwh, 24.0 * _STANDING_CONTRACT_SHARE * look.contracts.kva),
             ),
         )
         yield (

@@ -50,11 +50,13 @@ def reason_of(change: Change) -> Reason:
         return Reason(code, round(times, 4), "1", zh + _usual_zh(change), en + _usual_en(change))
     if code is ChangeCode.RESTART:
         zh = (
-            f"连续 {change.nights_before} 夜接近停用（中位数 {_kwh(before)} kWh/日）后，"
+            f"连续 {change.nights_before} 夜接近停用"
+            f"（中位数 {_kwh(before)} kWh/日，为此后的 {_share(before, after)}）后，"
             f"自 {since} 夜起 {held} 夜有实际负荷，中位数 {_kwh(after)} kWh/日"
         )
         en = (
-            f"after {change.nights_before} nights near nothing (median {_kwh(before)} kWh a day) real load on {held} "
+            f"after {change.nights_before} nights near nothing (median {_kwh(before)} kWh a day, "
+            f"{_share(before, after)} of what followed) real load on {held} "
             f"nights since {since}, median {_kwh(after)} kWh a day"
         )
         return Reason(code, after, "kWh", zh, en)
@@ -96,6 +98,10 @@ def _usual_zh(change: Change) -> str:
 
 def _usual_en(change: Change) -> str:
     return f" (its own weeks usually move by a factor of about {change.usual:.2f})"
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{100.0 * part / max(whole, 1e-9):.1f}%"
 
 
 def _kwh(value: float) -> str:

@@ -161,7 +161,7 @@ def _detail(reason: RejectReason, meter: str, ts_ms: int, publisher: str, elsewh
     stamp = dt.datetime.fromtimestamp(ts_ms / 1000.0, dt.UTC).isoformat()
     match reason:
         case RejectReason.UNKNOWN_METER:
-            return f"meter {meter} is not in the register at {stamp}: add it to the register, then have it sent again"
+            return f"meter {meter} is not in the register at {stamp}: register it, then `gridwarden quarantine retry`"
         case RejectReason.AUTHZ if meter in elsewhere:
             return f"meter {meter} belongs to {elsewhere[meter]}, which this daemon does not serve: see scope.districts"
         case RejectReason.AUTHZ:

@@ -28,6 +28,10 @@ class CommandRefused(Exception):  # noqa: N818 - reads as the answer it is
     """The command cannot be carried out as asked; the message says why and what to do."""
 
 
+class NotThere(CommandRefused):
+    """What the command names, a lead, a notice or a place, is not there; a command line leaves with 66."""
+
+
 class CommandUnknown(LookupError):  # noqa: N818 - reads as the answer it is
     """There is no command of that name."""
 

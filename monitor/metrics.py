@@ -40,6 +40,8 @@ class MessageKind(StrEnum):
     CANONICAL = "canonical"
     ARROW = "arrow"
     GENERIC = "generic"
+    OUTPUT = "output"
+    FURNACE = "furnace"
     KEPT = "kept"
     STATUS = "status"
 

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -18,13 +18,18 @@ import sqlalchemy as sa
 
 from models.domain.clock import Clock
 from models.domain.leads import LeadKind
+from models.domain.register import RegisterRows
 from monitor.commands import CommandRefused, Handler
 from monitor.desk import silences
 from monitor.desk.database import desk_transaction
 from monitor.desk.handling import Move, move
 from monitor.desk.people import person, reason
 from monitor.desk.refused_notices import abandon_notice, retry_notices
+from monitor.desk.registers import newest_register
 from monitor.desk.silences import Scope, Wanted
+
+if TYPE_CHECKING:
+    from monitor.wiring import Core
 
 Row = dict[str, Any]
 ID_CHARACTERS: Final = 64
@@ -32,11 +37,15 @@ ID_CHARACTERS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """The desk people work at, and what they need of the rest: a clock for stamps, the zone of their dates."""
+    """The desk people work at, and what they need of the rest: a clock for stamps, the zone of their dates.
+
+    `register` is the one in force; None takes the newest that was imported into the desk, if any.
+    """
 
     engine: sa.Engine
     clock: Clock
     zone: ZoneInfo
+    register: RegisterRows | None = None
 
 
 Act = Callable[[Office, Mapping[str, Any]], Row]
@@ -106,7 +115,13 @@ def _silence(office: Office, arguments: Mapping[str, Any]) -> Row:
         approved_by=person(asked.approved_by),
     )
     with desk_transaction(office.engine) as connection:
-        return silences.make(connection, wanted, office.zone, office.clock.wall_ms())
+        register = office.register or _imported(connection)
+        return silences.make(connection, wanted, office.zone, office.clock.wall_ms(), register)
+
+
+def _imported(connection: sa.Connection) -> RegisterRows | None:
+    newest = newest_register(connection)
+    return None if newest is None else newest[1]
 
 
 def _unsilence(office: Office, arguments: Mapping[str, Any]) -> Row:
@@ -147,7 +162,12 @@ ACTS: Final[Mapping[str, Act]] = MappingProxyType(
 
 def on_core(act: Act) -> Handler:
     """The act as a command of the running daemon."""
-    return lambda core, arguments: act(Office(core.engine, core.pipeline.clock, core.pipeline.zone), arguments)
+
+    def handler(core: Core, arguments: Mapping[str, Any]) -> Row:
+        pipeline = core.pipeline
+        return act(Office(core.engine, pipeline.clock, pipeline.zone, pipeline.roster.register.rows), arguments)
+
+    return handler
 
 
 def _checked(arguments: Mapping[str, Any], kind: type[Arguments]) -> Arguments:

@@ -77,7 +77,7 @@ class StoreNewer(StoreError):  # noqa: N818
     """The store was written by a newer version of this program: refuse, exit 78 (rule S5)."""
 
     def __init__(self, path: Path, found: int, known: int) -> None:
-        self.path = path
+        self.path, self.found, self.known = path, found, known
         super().__init__(f"{path} has schema {found}, this program knows up to {known}; install the newer version")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from models.domain.production import Fact, FuelUse
@@ -62,15 +63,7 @@ class Period:
     @property
     def name(self) -> str:
         """The shortest text that `parse` reads back: a month, a quarter, a year, or two dates."""
-        year, month = self.first.year, self.first.month
-        if self == Period.month(year, month):
-            return f"{year}-{month:02d}"
-        whole_months = self.first.day == 1 and self.end.day == 1 and year == self.last.year
-        if whole_months and (month, self.last.month) == (1, 12):
-            return f"{year}"
-        if whole_months and month % 3 == 1 and self.last.month == month + 2:
-            return f"{year}-Q{(month + 2) // 3}"
-        return f"{self.first}..{self.last}"
+        return _name_of(self.first, self.last)
 
     def months(self) -> Iterator[Period]:
         """The calendar months it touches, whole."""
@@ -82,6 +75,20 @@ class Period:
 
     def __contains__(self, date: dt.date) -> bool:
         return self.first <= date <= self.last
+
+
+@lru_cache(maxsize=1024)
+def _name_of(first: dt.date, last: dt.date) -> str:
+    year, month = first.year, first.month
+    period = Period(first, last)
+    if period == Period.month(year, month):
+        return f"{year}-{month:02d}"
+    whole_months = first.day == 1 and period.end.day == 1 and year == last.year
+    if whole_months and (month, last.month) == (1, 12):
+        return f"{year}"
+    if whole_months and month % 3 == 1 and last.month == month + 2:
+        return f"{year}-Q{(month + 2) // 3}"
+    return f"{first}..{last}"
 
 
 class GapKind(StrEnum):

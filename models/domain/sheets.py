@@ -185,12 +185,24 @@ class RowsBy(Mapping[str, Sequence[R]]):
         order = np.argsort(hashes, kind="stable")
         self._hashes = array("q", hashes[order].tobytes())
         self._at = array("i", order.astype(np.intc).tobytes())
+        self._last: tuple[str | None, Sequence[R]] = (None, ())
 
     def __getitem__(self, key: str) -> Sequence[R]:
-        found = tuple(self._rows[at] for at in self.places(key))
+        found = self._found(key)
         if not found:
             raise KeyError(key)
         return found
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The rows of a key, `default` where it has none."""
+        return self._found(key) or default
+
+    def _found(self, key: str) -> Sequence[R]:
+        """The key's rows; those of the key asked for last are at hand, as one subject is mostly asked for in a row."""
+        last = self._last
+        if last[0] != key:
+            last = self._last = (key, tuple(self._rows[at] for at in self.places(key)))
+        return last[1]
 
     def places(self, key: str) -> list[int]:
         """Positions of the key's rows in the sheet."""

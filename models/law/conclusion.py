@@ -60,10 +60,9 @@ def concluded(verdict: LimitVerdict, worked: Worked) -> LimitVerdict:
             reason_en=f"the standard gives no correction for this case: {what}",
         )
     turning = _levels_that_could_turn(verdict, worked)
-    verdict = replace(
-        verdict,
-        levels=tuple(replace(one, result="open") if one.level in turning else one for one in verdict.levels),
-    )
+    if turning:
+        levels = tuple(replace(one, result="open") if one.level in turning else one for one in verdict.levels)
+        verdict = replace(verdict, levels=levels)
     return _weighed(verdict, own, worked, plain, could_turn=verdict.decisive in turning)
 
 

@@ -90,22 +90,22 @@ def _judged(law: Law, blank: LimitVerdict, answer: Applies, case: Case, measured
     limit, standard = answer.limit, answer.standard
     decisive = blank.decisive
     cited = cite_limit(limit, standard, decisive)
-    verdict = replace(
-        blank,
-        unit=limit.unit,
-        limit_row=limit,
-        standard=standard,
-        limit=getattr(limit, decisive),
-        citations=(cited,),
-        assumptions=tuple(f"{name}: no (assumed)" for name in answer.assumed_not),
-        notes=_notes(law, limit, standard, case),
-    )
+    published: Decimal | None = getattr(limit, decisive)
+    assumptions = tuple(f"{name}: no (assumed)" for name in answer.assumed_not)
     figure = figure_of(law, limit, case, measured)
-    verdict = replace(verdict, steps=figure.steps, notes=(*verdict.notes, *figure.notes))
+    notes = (*_notes(law, limit, standard, case), *figure.notes)
     if figure.value is None:
         return replace(
-            verdict,
+            blank,
             status="needs_data",
+            unit=limit.unit,
+            limit_row=limit,
+            standard=standard,
+            limit=published,
+            steps=figure.steps,
+            citations=(cited,),
+            assumptions=assumptions,
+            notes=notes,
             missing=figure.missing,
             reason_zh="缺少实际值或其单位不符",
             reason_en="the actual figure is missing or in another unit",
@@ -114,24 +114,31 @@ def _judged(law: Law, blank: LimitVerdict, answer: Applies, case: Case, measured
     corrected = correct(limit, rows, figure.value, case.given)
     uncertainty = None if measured.uncertainty is None else abs(figure.value) * measured.uncertainty / 100
     levels = tuple(_level(limit, level, corrected, uncertainty) for level in LEVELS)
+    excess, ratio, noted = _excess(corrected.actual, corrected.levels.get(decisive))
     verdict = replace(
-        verdict,
+        blank,
+        unit=limit.unit,
+        limit_row=limit,
+        standard=standard,
+        limit=published,
         actual=corrected.actual,
         actual_reported=figure.value,
         corrected_limit=corrected.levels.get(decisive),
         uncertainty=uncertainty,
+        excess=excess,
+        excess_ratio=ratio,
         levels=levels,
         level=next((int(one.level[-1]) for one in levels if one.result == "meets"), None),
         steps=(
-            *verdict.steps,
+            *figure.steps,
             *_published(limit, standard),
             *corrected.steps,
             *_uncertainty_step(measured, figure, limit),
         ),
-        citations=tuple(dict.fromkeys([*verdict.citations, *corrected.citations])),
-        assumptions=(*verdict.assumptions, *_assumed(law, corrected)),
+        citations=tuple(dict.fromkeys([cited, *corrected.citations])),
+        assumptions=(*assumptions, *_assumed(law, corrected)),
+        notes=(*notes, *noted),
     )
-    verdict = _with_excess(verdict)
     return concluded(verdict, Worked(law, rows, case.given, figure, corrected))
 
 
@@ -204,12 +211,10 @@ def _notes(law: Law, limit: Limit, standard: Standard, case: Case) -> tuple[str,
     return tuple(notes)
 
 
-def _with_excess(verdict: LimitVerdict) -> LimitVerdict:
-    if verdict.actual is None or verdict.corrected_limit is None:
-        return verdict
-    excess = verdict.actual - verdict.corrected_limit
-    ratio = excess / verdict.corrected_limit if verdict.corrected_limit > 0 else None
-    note = (
-        () if ratio is not None else ("限额不大于零，不计算超出比例 / the limit is not above zero: no ratio over it",)
-    )
-    return replace(verdict, excess=excess, excess_ratio=ratio, notes=(*verdict.notes, *note))
+def _excess(actual: Decimal, limit: Decimal | None) -> tuple[Decimal | None, Decimal | None, tuple[str, ...]]:
+    """By how much the figure is over the corrected limit, its share of the limit, and why there is none."""
+    if limit is None:
+        return None, None, ()
+    if limit > 0:
+        return actual - limit, (actual - limit) / limit, ()
+    return actual - limit, None, ("限额不大于零，不计算超出比例 / the limit is not above zero: no ratio over it",)

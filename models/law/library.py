@@ -23,6 +23,8 @@ from models.law.tariff_rows import TariffRule
 
 R = TypeVar("R", bound=Identified)
 
+_SECTION_OF: Final = MappingProxyType({model: section for section, model in SECTIONS.items()})
+
 Places = Mapping[tuple[str, str], tuple[PackFile, int]]
 """By section and row id: the file, and the row's number in it."""
 
@@ -54,7 +56,7 @@ class Law:
     sources: tuple[tuple[str, bytes], ...] = ()
     """The files as they were given, by name and in order; `assemble(sources)` makes the same law again."""
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Versions and digest, short enough to print on a lead: `2026.11 #1a2b3c4d5e6f`."""
         versions = sorted({pack.version for pack in self.packs})
@@ -75,10 +77,7 @@ class Law:
 
     def table(self, model: type[R]) -> Mapping[str, R]:
         """The rows of one type by their id, in the order of the packs."""
-        for section, found in SECTIONS.items():
-            if found is model:
-                return cast("Mapping[str, R]", self.rows.get(section, MappingProxyType({})))
-        raise KeyError(model)
+        return cast("Mapping[str, R]", self.rows.get(_SECTION_OF[model], MappingProxyType({})))
 
     def origin(self, model: type[Identified], row_id: str) -> str:
         """The file and line a row was read from: `models/law/packs/standards.toml:12`."""

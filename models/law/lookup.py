@@ -115,6 +115,7 @@ def find_limit(
     if partly:
         changes = sorted({spans[limit.id].first for limit in partly if spans[limit.id].first > first})
         ends = sorted({spans[limit.id].last + timedelta(days=1) for limit in partly if spans[limit.id].last < last})
+        partly.sort(key=lambda limit: spans[limit.id].first)
         named = {limit.standard: standards[limit.standard] for limit in partly}
         return PeriodIsSplit(tuple(changes or ends), tuple(named.values()))
     absent = tuple(

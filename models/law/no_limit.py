@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from models.law.case import Case
 from models.law.library import Law
-from models.law.limit_rows import Limit
+from models.law.limit_rows import Limit, Standard
 from models.law.lookup import Applies, FactsNeeded, LimitAnswer, NotCovered, PeriodIsSplit, ValuesNotHere
-from models.law.steps import Citation, Missing
+from models.law.steps import Citation, Missing, cite_limit
 from models.law.verdict import LimitVerdict
 from models.law.vocabulary import FactName
 
@@ -46,15 +46,17 @@ def no_limit(law: Law, blank: LimitVerdict, answer: LimitAnswer, case: Case) -> 
                 law, blank, facts, "适用哪一档限额取决于缺失的数据", "which limit applies depends on facts not given"
             )
         case NotCovered(because, limits):
-            return _not_covered(blank, because, limits, case)
+            return _not_covered(law, blank, because, limits, case)
         case Applies():
             raise TypeError("a limit that applies is judged")
 
 
-def _not_covered(blank: LimitVerdict, because: str, limits: Sequence[Limit], case: Case) -> LimitVerdict:
+def _not_covered(law: Law, blank: LimitVerdict, because: str, limits: Sequence[Limit], case: Case) -> LimitVerdict:
     standards = ", ".join(dict.fromkeys(one.standard for one in limits))
     match because:
         case "exempt":
+            cited = cite_limit(limits[0], law.table(Standard)[limits[0].standard], blank.decisive)
+            blank = replace(blank, limit_row=limits[0], unit=limits[0].unit, citations=(cited,))
             said = (f"{limits[0].applies_when or ''}：不予考核", f"exempt: {limits[0].applies_when or limits[0].id}")
         case "condition":
             covered = "; ".join(" and ".join(one.said() for one in limit.when) for limit in limits)

@@ -9,26 +9,22 @@ PRECISION: Final = Context(prec=34, rounding=ROUND_HALF_UP)
 """The context of every calculation here: more digits than any input has, whatever the thread's own context is."""
 
 _SHOWN: Final = Decimal("0.000001")
+_MOST_DECIMALS: Final = 6
+_LEAST_DECIMALS: Final = 2
 
 
 def shown(number: Decimal) -> str:
     """A number for a line of arithmetic: no exponent, at most six decimals, no zeros at the end beyond the second."""
     if not number:
         return "0"
-    cut = _decimals(number) > 6 and number.adjusted() < PRECISION.prec - 6
-    text = format(number.quantize(_SHOWN, context=PRECISION) if cut else number, "f")
-    while _decimals_of(text) > 2 and text.endswith("0"):
-        text = text[:-1]
-    return text
-
-
-def _decimals(number: Decimal) -> int:
-    exponent = number.as_tuple().exponent
-    return -exponent if isinstance(exponent, int) else 0
-
-
-def _decimals_of(text: str) -> int:
-    return len(text.partition(".")[2])
+    text = format(number, "f")
+    whole, _, decimals = text.partition(".")
+    if len(decimals) > _MOST_DECIMALS and number.adjusted() < PRECISION.prec - _MOST_DECIMALS:
+        text = format(number.quantize(_SHOWN, context=PRECISION), "f")
+        whole, _, decimals = text.partition(".")
+    if len(decimals) <= _LEAST_DECIMALS:
+        return text
+    return f"{whole}.{decimals[:_LEAST_DECIMALS]}{decimals[_LEAST_DECIMALS:].rstrip('0')}"
 
 
 def signed(number: Decimal) -> str:

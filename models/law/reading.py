@@ -153,10 +153,21 @@ def validated(model: type[M], table: Any, path: KeyPath, found: list[Found]) -> 
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        for details in error.errors(include_url=False):
+        for details in _apart(error.errors(include_url=False)):
             key, problem, remedy = _told(details, model)
             found.append(((*path, *key), problem, remedy))
         return None
+
+
+def _apart(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Without "too short" of a list whose rows were refused: those are told by themselves."""
+    places = [error["loc"] for error in errors]
+    return [
+        error
+        for error in errors
+        if error["type"] != "too_short"
+        or not any(len(place) > len(error["loc"]) and place[: len(error["loc"])] == error["loc"] for place in places)
+    ]
 
 
 def _told(details: ErrorDetails, model: type[BaseModel]) -> tuple[KeyPath, str, str]:

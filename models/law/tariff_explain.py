@@ -22,17 +22,18 @@ TARIFF_STATUS_ZH: Final[Mapping[TariffStatus, str]] = {
 }
 
 
-def judgement_lines(facts: TariffFacts, judgement: TariffJudgement) -> Iterator[str]:
+def judgement_lines(facts: TariffFacts, judgement: TariffJudgement, limit: LimitVerdict | None = None) -> Iterator[str]:
     """The one answer with each step of arithmetic and what it rests on, then the other kinds: Chinese first."""
     named = f"{facts.enterprise} · " if facts.enterprise else ""
     when = f"{facts.period_from} - {facts.period_to}"
     day = f"（按 {facts.rules_on} 的规定 / by the rules of {facts.rules_on}）" if facts.rules_on else ""
     yield f"{named}{facts.industry} · {facts.region} · {when}{day}"
-    yield from verdict_lines(judgement.electricity)
-    if judgement.water is not None:
+    foremost = _foremost(facts, judgement, limit)
+    yield from verdict_lines(foremost)
+    if judgement.water is not None and foremost is not judgement.water:
         yield ""
         yield from verdict_lines(judgement.water)
-    others = [one for one in judgement.verdicts if one.kind not in (judgement.electricity.kind, "water")]
+    others = [one for one in judgement.verdicts if one.kind not in (foremost.kind, "water")]
     if others:
         yield ""
         yield "其他加价种类 / other kinds:"
@@ -83,9 +84,12 @@ def verdict_lines(verdict: TariffVerdict) -> Iterator[str]:
 
 
 def judgement_json(facts: TariffFacts, judgement: TariffJudgement, limit: LimitVerdict | None = None) -> dict[str, Any]:
-    """The one answer at the top, every kind in `verdicts`. Numbers are strings, so that no digit is lost."""
+    """The one answer at the top, every kind in `verdicts`. Numbers are strings, so that no digit is lost.
+
+    The answer is that of the water where the facts ask of nothing else.
+    """
     return {
-        **tariff_json(judgement.electricity, limit),
+        **tariff_json(_foremost(facts, judgement, limit), limit),
         "enterprise": facts.enterprise,
         "industry": facts.industry,
         "product": facts.product,
@@ -101,6 +105,12 @@ def judgement_json(facts: TariffFacts, judgement: TariffJudgement, limit: LimitV
         "law_version": judgement.law_version,
         "law_digest": judgement.law_digest,
     }
+
+
+def _foremost(facts: TariffFacts, judgement: TariffJudgement, limit: LimitVerdict | None) -> TariffVerdict:
+    if judgement.water is None or judgement.electricity.surcharge or limit or facts.asks_of_electricity:
+        return judgement.electricity
+    return judgement.water
 
 
 def tariff_json(verdict: TariffVerdict, limit: LimitVerdict | None = None) -> dict[str, Any]:

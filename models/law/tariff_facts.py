@@ -97,7 +97,7 @@ class TariffFacts(Row):
     rules_on: Day | None = None
     """What if: the rules and thresholds of this day instead of those in force in the period."""
 
-    equipment_class: EquipmentClass | Literal["none"] | None = None
+    equipment_class: Literal[EquipmentClass, "none"] | None = None
     """The class of the worst listed plant, `none` for no listed plant; None: not known, unless `equipment` tells."""
     equipment: tuple[Equipment, ...] = ()
     """Registered devices, each with its class; all that matter, where given."""
@@ -132,6 +132,14 @@ class TariffFacts(Row):
     """Records were false or missing, or were not reported, as the inspection states it."""
 
     water: Water | None = None
+
+    @property
+    def asks_of_electricity(self) -> bool:
+        """Whether any kWh, consumption, limit or device is given, by which a surcharge on electricity is judged."""
+        ratio = self.excess_ratio is not None or self.limit is not None
+        return bool(self.equipment or self.figures or self.process or self.concealed or ratio) or (
+            self.electricity != Electricity()
+        )
 
     @model_validator(mode="after")
     def _facts_fit_each_other(self) -> Self:

@@ -62,6 +62,8 @@ class LevelLimits:
 
 IDLE_SHARE: Final = 0.15
 """Energy relative to the working level at or below which a night is idle."""
+_STANDBY_SHARE: Final = 0.05
+"""Energy relative to the working level up to which a constant load is a standby, not a meter that got stuck."""
 _KNOWN_LEVEL_DAYS: Final = 150
 _UNKNOWN_RESTLESSNESS: Final = 0.3
 _UNKNOWN_SHARE_RESTLESSNESS: Final = 0.05
@@ -135,16 +137,21 @@ def _level_code(
     if after_kwh > IDLE_SHARE * before_kwh:
         return ChangeCode.FALL
     earlier = past.days.ordinal < int(steps.onset[at])
-    if _dead(steps.energy_kwh[at, -int(steps.held[at]) :]) or _idled_before(
+    if _dead(steps.energy_kwh[at, -int(steps.held[at]) :], before_kwh) or _idled_before(
         energy_kwh, earlier & ~past.days.festival, before_kwh
     ):
         return None
     return ChangeCode.STOP
 
 
-def _dead(energy_kwh: Floats) -> bool:
-    """Nothing, or the same number night after night: a meter that does not count, not a plant that stopped."""
-    usual = np.sort(energy_kwh)[len(energy_kwh) // 2]
+def _dead(energy_kwh: Floats, working_kwh: float) -> bool:
+    """Nothing, or the same number night after night: a meter that does not count, not a plant that stopped.
+
+    A number that is small beside the working level is what a controller or a lamp draws at a standstill.
+    """
+    usual = float(np.sort(energy_kwh)[len(energy_kwh) // 2])
+    if 0.0 < usual <= _STANDBY_SHARE * working_kwh:
+        return False
     return float(energy_kwh.max()) <= 0.0 or float((energy_kwh == usual).mean()) >= 0.6
 
 

@@ -33,8 +33,16 @@ _ALL_ALONG: Final = 0.7
 """Share of the nights since a contract is known above which it was exceeded all along."""
 
 
-def restart(past: OwnPast, *, idle_nights: int, load_nights: int, span_nights: int, least_kwh: Floats) -> Changes:
+_STOOD_SHARE: Final = 0.08
+"""Energy of the idle nights, relative to the load after them, up to which a plant stood; a slack shop draws more."""
+
+
+def restart(
+    past: OwnPast, *, idle_nights: int, load_nights: int, span_nights: int, least_kwh: Floats, standing_kwh: Floats
+) -> Changes:
     """Real load again after `idle_nights` or more near nothing, the festival weeks not counted.
+
+    Near nothing: a median of at most `_STOOD_SHARE` of the load that came, and of `standing_kwh` (n,) a night.
 
     Nothing is said where idle stretches half as long are the meter's habit, or where it started in the same season last
     year, or of less than `least_kwh` (n,) a night.
@@ -56,7 +64,7 @@ def restart(past: OwnPast, *, idle_nights: int, load_nights: int, span_nights: i
         use = np.flatnonzero(known[meter])
         energy_kwh = past.energy_kwh[meter][use]
         change = _restart(past, energy_kwh, idle[meter][use], use, idle_nights, load_nights, span_nights)
-        if change is not None:
+        if change is not None and change.before <= min(_STOOD_SHARE * change.after, float(standing_kwh[meter])):
             found[meter] = change
     return found
 

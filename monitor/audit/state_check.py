@@ -25,9 +25,10 @@ from monitor.desk.events import CHECKPOINT_ATTRIBUTE
 from monitor.evidence_pack.origins import ORIGINS_NAME, origin_faults
 from monitor.history.history import HISTORY_NAME
 from monitor.history.seal import PARTS_NAME
+from monitor.journal.schema import open_reader, segment_paths
 from monitor.ops.local_socket import SOCKET_NAME
 from monitor.retention.records import Removals, stored_removals
-from monitor.storage import BALLAST_NAME, LOCK_NAME, StateLock, StoreError
+from monitor.storage import BALLAST_NAME, LOCK_NAME, StateLock, StoreError, StoreNewer
 
 CHECKPOINT: Final = "checkpoint"
 MANIFEST: Final = "history_manifest"
@@ -92,6 +93,10 @@ def _check_all(
     for copy in kept:
         if signers and not any(copy.signed_by(signer) for signer in signers):
             report.fault("checkpoint kept elsewhere", f"checkpoint {copy.n}", "is not signed by this state's key")
+    newer = _newer_journal(state_dir)
+    if newer is not None:
+        report.fault(*newer)
+        return
     removed = _removals(state_dir, report)
     last = _walk(state_dir, trusted, [*kept, *_head(state_dir, report)], removed, report)
     check_sealed(state_dir, last_sealed(state_dir), removed, report)
@@ -110,6 +115,19 @@ def _check_all(
     for path in sorted(state_dir.iterdir()):
         if path.name not in _NAMED and not _KNOWN.match(path.name):
             report.notes.append(f"{path.name} is not a file of the state: not looked at")
+
+
+def _newer_journal(state_dir: Path) -> tuple[str, str, str] | None:
+    """The first segment whose schema this program does not know yet, as a fault."""
+    for path in segment_paths(state_dir):
+        try:
+            open_reader(path).close()
+        except StoreNewer as error:
+            schemas = f"has schema {error.found}, this program knows up to {error.known}"
+            return path.name, "", f"written by a newer version ({schemas}): verify with that one; no more was compared"
+        except StoreError:
+            continue
+    return None
 
 
 def _walk(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from monitor.commands import CommandRefused
+from monitor.commands import CommandRefused, NotThere
 from monitor.leads import canonical_json
 
 FORMAT: Final = 1
@@ -19,6 +19,10 @@ MANIFEST_NAME: Final = "manifest.json"
 
 class BackupError(CommandRefused):
     """A backup cannot be made or used; the message says what is wrong with which file, and what to do."""
+
+
+class BackupMissing(BackupError, NotThere):  # noqa: N818 - reads as the answer it is
+    """There is no backup where one was named."""
 
 
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from pathlib import Path
 from models.domain.clock import Clock
 from monitor.backup.checking import check_order, check_stores
 from monitor.backup.copying import copy_file, need_room, sync_tree
-from monitor.backup.manifest import BackupError, Manifest, check_files, read_manifest
+from monitor.backup.manifest import BackupError, BackupMissing, Manifest, check_files, read_manifest
 from monitor.backup.restored import leave_note
 from monitor.desk.database import DESK_FILE, SchemaTooOld, read_desk
 from monitor.history.history import HISTORY_NAME, History
@@ -30,7 +30,7 @@ class Restored:
 def check_backup(backup: Path) -> Manifest:
     """Verify a backup where it lies: manifest, every digest, chain, desk. Raises BackupError or a store's error."""
     if not backup.is_dir():
-        raise BackupError(f"{backup} is not a backup: name the directory that `gridwarden backup` made")
+        raise BackupMissing(f"{backup} is not a backup: name the directory that `gridwarden backup` made")
     manifest = read_manifest(backup)
     check_files(backup, manifest)
     held = check_stores(backup)

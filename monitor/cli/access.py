@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote
 
-from monitor.commands import CommandRefused
+from monitor.commands import CommandRefused, NotThere
 from monitor.ops.local_socket import SOCKET_NAME, socket_address
 from monitor.storage import holder_pid
 from monitor.stored_rows import StoredRows
@@ -140,7 +140,8 @@ class SocketAccess:
         with self._client(_COMMAND_TIMEOUT_S) as client:
             reply = client.post(f"/v1/commands/{_segment(name)}", json=arguments)
         if reply.status_code == 409:
-            raise CommandRefused(str(reply.json()["error"]))
+            told = reply.json()
+            raise (NotThere if told.get("not_there") else CommandRefused)(str(told["error"]))
         if reply.status_code != 200:
             raise AccessError(f"the daemon answered {reply.status_code} to {name}: {reply.text[:500]}")
         body: Row = reply.json()

@@ -67,7 +67,7 @@ def exit_code_of(error: Exception) -> ExitCode | None:
     """The exit code of a fault whose message is all a user needs; None: a fault of ours, shown with its traceback."""
     from models.law.faults import LawFaults
     from monitor.cli.access import AccessError
-    from monitor.commands import CommandRefused
+    from monitor.commands import CommandRefused, NotThere
     from monitor.config.secret_files import SecretFileError
     from monitor.desk.database import DeskError, SchemaTooNew
     from monitor.storage import StoreError, StoreLocked, StoreNewer
@@ -81,6 +81,8 @@ def exit_code_of(error: Exception) -> ExitCode | None:
             return ExitCode.IO
         case AccessError():
             return ExitCode.UNAVAILABLE
+        case NotThere():
+            return ExitCode.NO_INPUT
         case CommandRefused():
             return ExitCode.DATA
         case _:

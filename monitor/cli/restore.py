@@ -17,8 +17,8 @@ def restore(
 ) -> None:
     """Verify a backup, put it into an empty state directory and verify the stores there. Changes nothing else.
 
-    Exit codes: 65 refused (in the way, damaged, or of a newer format), 74 a store is damaged, 78 a store of a newer
-    version.
+    Exit codes: 65 refused (in the way, damaged, or of a newer format), 66 no such backup, 74 a store is damaged,
+    78 a store of a newer version.
     """
     from models.domain.clock import SystemClock
     from monitor.backup.restore import restore_backup

@@ -118,7 +118,7 @@ def explain(
         for line in limit_lines(judged.limit):
             typer.echo(line)
         typer.echo("")
-    for line in judgement_lines(file.facts, judged.tariff):
+    for line in judgement_lines(file.facts, judged.tariff, judged.limit):
         typer.echo(line)
 
 

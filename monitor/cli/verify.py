@@ -95,16 +95,18 @@ def _print_pack(verdict: PackVerdict) -> None:
 def _print_unproven(verdict: PackVerdict) -> None:
     """How many readings stand without a journal record, and why."""
     unproven = verdict.unproven
-    if not unproven.count:
-        return
-    typer.echo(
-        f"未证明 not proven: {unproven.readings} 条量测中有 {unproven.count} 条没有日志记录证明："
-        f"{unproven.outside} 条在线索各夜之外，{unproven.within} 条在线索各夜之内但包中没有其日志记录。"
-        f"{unproven.count} of {unproven.readings} readings not proven by journal records: {unproven.outside} lie "
-        f"outside the lead's nights, {unproven.within} within them have no record in the pack."
-    )
+    if unproven.count:
+        typer.echo(
+            f"未证明 not proven: {unproven.readings} 条量测中有 {unproven.count} 条没有日志记录证明："
+            f"{unproven.outside} 条在线索各夜之外，{unproven.within} 条在线索各夜之内但包中没有其日志记录。"
+            f"{unproven.count} of {unproven.readings} readings not proven by journal records: {unproven.outside} lie "
+            f"outside the lead's nights, {unproven.within} within them have no record in the pack."
+        )
     if not verdict.records and not unproven.within:
-        typer.echo("  线索各夜没有量测，故无日志记录。No reading fell into the lead's nights: there is no record to pack.")
+        typer.echo(
+            "未证明 not proven: 线索各夜没有量测，包中没有日志记录可以证明。"
+            "No reading fell into the lead's nights: there is no journal record in the pack that proves anything."
+        )
 
 
 def _part(name: str, faults: list[str], whole: str) -> None:

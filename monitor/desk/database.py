@@ -19,7 +19,7 @@ from monitor.storage import as_store_error
 _log = logging.getLogger(__name__)
 
 DESK_FILE: Final = "desk.sqlite"
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 """The newest schema this code knows; a test holds it equal to the newest migration."""
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -50,7 +50,8 @@ class SchemaTooOld(DeskError):  # noqa: N818 - reads as the condition it names
         self.path = path
         self.found = found
         super().__init__(
-            f"{path} has schema {found or 'none'}, older than {HEAD}. Start the daemon once to upgrade it."
+            f"{path} has schema {found or 'none'}, older than {HEAD} of this version: nothing can be read until the "
+            "daemon was started once, which saves a copy and upgrades it. Run `gridwarden run`."
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from models.domain.leads import LeadState
-from monitor.commands import CommandRefused
+from monitor.commands import CommandRefused, NotThere
 from monitor.desk import audit_log
 from monitor.desk.lead_rows import STANDING_RAISED, STANDING_WITHDRAWN, shown_state, utc_text
 from monitor.desk.people import same_person
@@ -70,12 +70,12 @@ def move(
 ) -> dict[str, Any]:
     """Carry out what a person asks, with its audit entry, in the caller's transaction; returns the lead's new handling.
 
-    Claiming what one has claimed already changes nothing. Raises CommandRefused where the lead is not there, where the
+    Claiming what one has claimed already changes nothing. Raises NotThere without such a lead, CommandRefused where the
     move does not follow from its state, or where it needs a reason.
     """
     row = connection.execute(sa.select(LEADS).where(LEADS.c.id == lead_id)).one_or_none()
     if row is None:
-        raise CommandRefused(f"没有线索 {lead_id[:64]}。No lead {lead_id[:64]}: see `gridwarden leads list`.")
+        raise NotThere(f"没有线索 {lead_id[:64]}。No lead {lead_id[:64]}: see `gridwarden leads list`.")
     if what is Move.CLAIM and row.handling == CLAIMED and same_person(row.handled_by, by):
         return _answer(row, row.handling, row.handled_by, row.handled_reason, row.handled_at_ms)
     rule = _RULES[what]

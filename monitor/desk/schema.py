@@ -376,3 +376,16 @@ OUTPUT_RATIOS: Final = sa.Table(
 )
 """Electricity per declared tonne, to be compared among peers; product "" holds what an enterprise's own figures say
 against each other. Replaced when its period is judged again."""
+
+KEPT_ACCOUNTS: Final = sa.Table(
+    "kept_accounts",
+    METADATA,
+    sa.Column("uscc", sa.Text, primary_key=True, nullable=False),
+    sa.Column("period", sa.Text, primary_key=True, nullable=False),
+    sa.Column("register", sa.Text, nullable=False),
+    sa.Column("body", BYTES, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sqlite_strict=True,
+)
+"""Accounts that verdicts rest on, as of a register; a row is gone as soon as its period has new data. Derived: what is
+not here is read from reports and registers again."""

@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from models.domain.leads import LeadKind
-from monitor.commands import CommandRefused
+from models.domain.register import RegisterRows
+from monitor.commands import CommandRefused, NotThere
 from monitor.desk import audit_log
 from monitor.desk.lead_rows import utc_text
 from monitor.desk.people import same_person
@@ -91,8 +92,14 @@ class Hush:
         return silence if silence is not None else self.held.get(lead["id"])
 
 
-def make(connection: sa.Connection, wanted: Wanted, zone: ZoneInfo, now_ms: int) -> dict[str, Any]:
-    """Begin a silence, with its audit entry; returns it. Raises CommandRefused where it may not be."""
+def make(
+    connection: sa.Connection, wanted: Wanted, zone: ZoneInfo, now_ms: int, register: RegisterRows | None
+) -> dict[str, Any]:
+    """Begin a silence, with its audit entry; returns it.
+
+    Raises CommandRefused where it may not be, NotThere where neither the leads nor `register` know its target; without
+    a register (None) a place is taken as named.
+    """
     if same_person(wanted.requested_by, wanted.approved_by):
         raise CommandRefused(
             f"申请人与批准人不能是同一人（{wanted.requested_by}）。"
@@ -106,6 +113,7 @@ def make(connection: sa.Connection, wanted: Wanted, zone: ZoneInfo, now_ms: int)
             f"--until {wanted.until} must lie between {today} and {last}: no silence is longer than a year."
         )
     kind = _kind(connection, wanted)
+    _refuse_unknown(connection, wanted, register)
     row: dict[str, Any] = {
         "scope": wanted.scope.value,
         "target": wanted.target,
@@ -130,10 +138,10 @@ def make(connection: sa.Connection, wanted: Wanted, zone: ZoneInfo, now_ms: int)
 
 
 def end(connection: sa.Connection, number: int, *, by: str, reason: str, now_ms: int) -> dict[str, Any]:
-    """End a silence before its day, with its audit entry. Raises CommandRefused where none of that number is on."""
+    """End a silence before its day, with its audit entry. Raises NotThere, or CommandRefused where it is over."""
     row = connection.execute(sa.select(SILENCES).where(SILENCES.c.id == number)).one_or_none()
     if row is None:
-        raise CommandRefused(f"没有静默 {number}。No silence {number}: see `gridwarden leads silences`.")
+        raise NotThere(f"没有静默 {number}。No silence {number}: see `gridwarden leads silences`.")
     if row.ended_at_ms is not None or row.until_ms <= now_ms:
         raise CommandRefused(f"静默 {number} 已结束。Silence {number} is over already.")
     _end(connection, number, by, reason, now_ms)
@@ -184,10 +192,30 @@ def _kind(connection: sa.Connection, wanted: Wanted) -> str:
         return wanted.kind.value
     kind = connection.scalar(sa.select(LEADS.c.kind).where(LEADS.c.id == wanted.target))
     if kind is None:
-        raise CommandRefused(f"没有线索 {wanted.target}。No lead {wanted.target}: see `gridwarden leads list`.")
+        raise NotThere(f"没有线索 {wanted.target}。No lead {wanted.target}: see `gridwarden leads list`.")
     if wanted.kind is not None and wanted.kind.value != kind:
         raise CommandRefused(f"线索 {wanted.target} 的类型是 {kind}。Lead {wanted.target} is of kind {kind}.")
     return str(kind)
+
+
+def _refuse_unknown(connection: sa.Connection, wanted: Wanted, register: RegisterRows | None) -> None:
+    """A mistyped place would silence nothing and nobody would know."""
+    if register is None or wanted.scope is Scope.LEAD:
+        return
+    match wanted.scope:
+        case Scope.SITE:
+            known = any(row.site == wanted.target for row in register.sites)
+            known = known or bool(connection.scalar(sa.select(LEADS.c.id).where(LEADS.c.subject == wanted.target)))
+            zh, en = "厂区", "site"
+        case Scope.METER:
+            known, zh, en = any(row.meter == wanted.target for row in register.meters), "电表", "meter"
+        case _:
+            known, zh, en = any(row.uscc == wanted.target for row in register.enterprises), "企业", "enterprise"
+    if not known:
+        raise NotThere(
+            f"档案中没有{zh} {wanted.target}，静默未建立。"
+            f"The register has no {en} {wanted.target}; nothing was silenced. See `gridwarden register show`."
+        )
 
 
 def _end(connection: sa.Connection, number: int, by: str, reason: str, now_ms: int) -> None:

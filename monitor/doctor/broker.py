@@ -33,6 +33,9 @@ def check_broker(settings: Settings, connection: Connection, *, daemon_runs: boo
         return
     file = mosquitto_on(port) if is_loopback(host) else None
     stranger = look_at(dataclasses.replace(connection, username="", password="", cert_file=None, key_file=None))
+    if stranger.mute and connection.tls == "off":
+        yield _no_mqtt(at)
+        return
     facts = stranger
     if connection.username or connection.cert_file is not None:
         if daemon_runs:
@@ -58,6 +61,16 @@ def check_broker(settings: Settings, connection: Connection, *, daemon_runs: boo
     yield from _access_list(facts)
     yield from _plaintext(connection)
     yield from _configuration(settings, file)
+
+
+def _no_mqtt(at: str) -> Finding:
+    return fault(
+        "broker.protocol",
+        f"what answers on {at} does not speak MQTT",
+        "Correct mqtt.host and mqtt.port (mosquitto: 1883, with TLS 8883); where that port is the broker's TLS "
+        'listener, set mqtt.tls = "on" and mqtt.ca_file; where the broker is older than MQTT 5, set '
+        'mqtt.version = "3.1.1".',
+    )
 
 
 def _login(at: str, connection: Connection, facts: BrokerFacts) -> Finding:
@@ -126,7 +139,8 @@ def _told(settings: Settings, facts: BrokerFacts) -> Iterator[Finding]:
         yield unseen(
             "broker.dropped",
             "the broker does not tell this account how much it dropped",
-            f"Ask with an operator's account: `mosquitto_sub -t '{DROPPED_TOPIC}' -C 1`; it should be 0.",
+            f"Ask with an operator's account: `mosquitto_sub {_where(settings)} -u NAME -P PASSWORD "
+            f"-t '{DROPPED_TOPIC}' -C 1`; it should be 0.",
         )
     elif dropped.strip() != "0":
         yield fault(
@@ -139,6 +153,13 @@ def _told(settings: Settings, facts: BrokerFacts) -> Iterator[Finding]:
         yield ok("broker.dropped", "0 messages dropped since its start")
     if VERSION_TOPIC in facts.sys:
         yield ok("broker.software", facts.sys[VERSION_TOPIC])
+
+
+def _where(settings: Settings) -> str:
+    """The broker as options of mosquitto's own commands."""
+    mqtt = settings.mqtt
+    tls = f" --cafile {mqtt.ca_file}" if mqtt.tls == "on" and mqtt.ca_file is not None else ""
+    return f"-h {mqtt.host} -p {mqtt.port}{tls}"
 
 
 def _access_list(facts: BrokerFacts) -> Iterator[Finding]:

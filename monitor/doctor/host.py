@@ -26,6 +26,8 @@ FIXED_WAL_RESET: Final = (3, 51, 3)
 NETWORK_FILE_SYSTEMS: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs", "ceph"}
 )
+MOUNTS: Final = Path("/proc/self/mounts")
+MEMORY_FILE_SYSTEMS: Final = frozenset({"tmpfs", "ramfs", "devtmpfs"})
 _UNSYNCHRONISED: Final = 0x0040
 _TIME_ERROR: Final = 5
 _STATUS_LONGS: Final = 5
@@ -55,11 +57,17 @@ def check_disk(state_dir: Path, growth_bytes: float | None) -> Iterator[Finding]
         yield warning("disk.free", seen, make_room)
     else:
         yield ok("disk.free", seen)
-    kind = file_system_of(state_dir, Path("/proc/self/mounts"))
+    kind = file_system_of(state_dir, MOUNTS)
     if kind in NETWORK_FILE_SYSTEMS:
         yield fault(
             "disk.local",
             f"{state_dir} lies on a network file system ({kind}), where a lock and an fsync may not hold",
+            "Stop the daemon, move the state directory to a disk of this machine and set daemon.state_dir.",
+        )
+    elif kind in MEMORY_FILE_SYSTEMS:
+        yield warning(
+            "disk.local",
+            f"{state_dir} lies in memory ({kind}): everything in it is lost when the machine restarts",
             "Stop the daemon, move the state directory to a disk of this machine and set daemon.state_dir.",
         )
     else:

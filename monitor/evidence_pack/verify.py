@@ -83,7 +83,7 @@ class PackVerdict:
     notes: list[str] = field(default_factory=list)
     records: int = 0
     key: str = ""
-    unproven: Unproven = Unproven()
+    unproven: Unproven = field(default_factory=Unproven)
 
     @property
     def same(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -28,7 +28,7 @@ from monitor.accounts.ledger import Cursor, Ledger
 from monitor.config.intensity_sections import IntensitySettings
 from monitor.desk.database import desk_transaction
 from monitor.desk.store import Desk, LeadChange
-from monitor.intensity import rows
+from monitor.intensity import kept, rows
 from monitor.intensity.concerns import Concern, findings_of, intensity_concern, meters_of
 from monitor.intensity.crosschecks import LEAST_COVERAGE, own_concerns
 from monitor.intensity.judging import Judged, judge_account
@@ -43,6 +43,7 @@ MOST_AT_ONCE: Final = 400
 EVERY_S: Final = 900.0
 """Seconds from round to round while the daemon runs."""
 
+_FORGOTTEN_AT_ONCE: Final = 2000
 _REPORT, _RECORD, _CLOSED, _INPUTS, _FORECAST = "report", "record", "closed", "inputs", "forecast"
 _DAY: Final = dt.timedelta(days=1)
 
@@ -134,6 +135,7 @@ class Rounds:
             again = rows.judged_subjects(connection) if known[_INPUTS] != self._inputs_number() else set()
         reached, changed = self.ledger.changed_since(cursor, self.register)
         yield
+        yield from self._forget(changed)
         months = {(uscc, month) for uscc, month in changed if _number(month) <= closed}
         months |= {(uscc, period) for uscc, name in again if _is_month(period := Period.parse(name))}
         first = known[_CLOSED] or min((_number(month) for _, month in changed), default=closed + 1) - 1
@@ -157,6 +159,15 @@ class Rounds:
             rows.set_cursor(connection, _CLOSED, max(closed, known[_CLOSED]))
             rows.set_cursor(connection, _INPUTS, self._inputs_number())
             rows.set_cursor(connection, _FORECAST, known[_FORECAST])
+
+    def _forget(self, changed: Iterable[tuple[str, Period]]) -> Iterator[None]:
+        """Take away the kept accounts of months that have new data, and of their years."""
+        moved = {(uscc, name) for uscc, month in changed for name in (month.name, str(month.first.year))}
+        subjects = sorted(moved)
+        for start in range(0, len(subjects), _FORGOTTEN_AT_ONCE):
+            with desk_transaction(self.engine) as connection:
+                kept.forget_accounts(connection, subjects[start : start + _FORGOTTEN_AT_ONCE])
+            yield
 
     def _inputs_number(self) -> int:
         text = f"{self.law.digest}\n{self.register.version}\n{self.settings.model_dump_json()}\n{self.home}"
@@ -192,28 +203,39 @@ class Rounds:
         """Judge some enterprises; the groups of peers they are in are added to `groups`."""
         findings: list[NightFinding] = []
         now_ms = self.clock.wall_ms()
-        told = {uscc: self._judged(account) for uscc, account in self._accounts(usccs, period)}
+        accounts, read = self._accounts(usccs, period)
+        told = {uscc: self._judged(accounts[uscc]) for uscc in usccs}
+        said: set[str] = set()
         with desk_transaction(self.engine) as connection:
+            stood = rows.standing_verdicts(connection, period.name, usccs)
+            ratios = rows.standing_ratios(connection, period.name, usccs) if peers else {}
             for uscc, (account, judged) in told.items():
-                rows.put_verdicts(connection, uscc, period.name, judged, self.inputs, account.digest, now_ms)
+                before = stood.get(uscc, ())
+                rows.put_verdicts(connection, uscc, period.name, before, judged, self.inputs, account.digest, now_ms)
+                if judged or before or uscc in ratios or account.output:
+                    said.add(uscc)
                 if not peers:
                     continue
                 trade = self._trade(uscc, period.last)
                 own = self._own(account)
                 mismatch = [one for one in own if one.kind is LeadKind.OUTPUT_MISMATCH]
                 others = [one for one in own if one.kind is not LeadKind.OUTPUT_MISMATCH]
-                groups |= rows.put_ratios(
-                    connection, uscc, period.name, self._ratios(account, judged, trade), mismatch, trade
-                )
+                mine = self._ratios(account, judged, trade)
+                groups |= rows.put_ratios(connection, uscc, period.name, ratios.get(uscc, ()), mine, mismatch, trade)
                 concerns = [found for one in judged if (found := intensity_concern(one)) is not None]
                 findings += findings_of(uscc, period, account.digest, [*concerns, *others], self.register)
+            kept.keep_accounts(connection, period.name, read, said)
         self.n_judged += len(usccs)
         if peers:
             self._commit(period.last, usccs, (LeadKind.INTENSITY, LeadKind.RESTRICTED_EQUIPMENT), findings)
             self._without_forecasts(period, usccs)
 
-    def _accounts(self, usccs: Sequence[str], period: Period) -> Iterator[tuple[str, Account]]:
-        return zip(usccs, self.ledger.accounts(usccs, period, self.register), strict=True)
+    def _accounts(self, usccs: Sequence[str], period: Period) -> tuple[Mapping[str, Account], Sequence[Account]]:
+        """Accounts by enterprise, kept ones where nothing has moved since, and those of them that were read anew."""
+        with desk_transaction(self.engine) as connection:
+            known = kept.kept_accounts(connection, period, usccs, self.register.version)
+        read = list(self.ledger.accounts([uscc for uscc in usccs if uscc not in known], period, self.register))
+        return known | {account.uscc: account for account in read}, read
 
     def _judged(self, account: Account) -> tuple[Account, tuple[Judged, ...]]:
         region = self.region(account.uscc, account.period.last)

@@ -82,10 +82,38 @@ def verdict_body(judged: Judged) -> dict[str, Any]:
     }
 
 
+Stood = Mapping[str, Sequence[sa.Row[Any]]]
+"""What is stored, by enterprise."""
+
+
+def standing_verdicts(connection: sa.Connection, period: str, usccs: Sequence[str]) -> Stood:
+    """The verdicts that stand of some enterprises in a period."""
+    return _by_uscc(
+        connection, sa.select(INTENSITY_VERDICTS).where(_V.period == period, _V.latest == 1), _V.uscc, usccs
+    )
+
+
+def standing_ratios(connection: sa.Connection, period: str, usccs: Sequence[str]) -> Stood:
+    """The ratios of some enterprises in a period."""
+    table = OUTPUT_RATIOS.c
+    return _by_uscc(connection, sa.select(OUTPUT_RATIOS).where(table.period == period), table.uscc, usccs)
+
+
+def _by_uscc(
+    connection: sa.Connection, query: sa.Select[Any], uscc: sa.Column[Any], usccs: Sequence[str]
+) -> dict[str, list[sa.Row[Any]]]:
+    found: dict[str, list[sa.Row[Any]]] = {}
+    for some in chunked(usccs):
+        for row in connection.execute(query.where(uscc.in_(some))):
+            found.setdefault(row.uscc, []).append(row)
+    return found
+
+
 def put_verdicts(
     connection: sa.Connection,
     uscc: str,
     period: str,
+    standing: Sequence[sa.Row[Any]],
     judged: Sequence[Judged],
     inputs: Inputs,
     account: str,
@@ -93,14 +121,10 @@ def put_verdicts(
 ) -> list[VerdictChange]:
     """Make `judged` all that stands of an enterprise and period; writes a revision where something else is said.
 
-    What stood and is judged no more (its output was taken back) stands on as `needs_data`, withdrawn.
+    `standing`: its `standing_verdicts`. What stood and is judged no more (its output was taken back) stands on as
+    `needs_data`, withdrawn.
     """
-    stood = {
-        (row.product, row.metric): row
-        for row in connection.execute(
-            sa.select(INTENSITY_VERDICTS).where(_V.uscc == uscc, _V.period == period, _V.latest == 1)
-        )
-    }
+    stood = {(row.product, row.metric): row for row in standing}
     changes: list[VerdictChange] = []
     for one in judged:
         body = canonical_json(verdict_body(one))
@@ -233,19 +257,26 @@ def judged_subjects(connection: sa.Connection) -> set[tuple[str, str]]:
 
 
 def put_ratios(
-    connection: sa.Connection, uscc: str, period: str, ratios: Sequence[Ratio], own: Sequence[Concern], trade: str
+    connection: sa.Connection,
+    uscc: str,
+    period: str,
+    standing: Sequence[sa.Row[Any]],
+    ratios: Sequence[Ratio],
+    own: Sequence[Concern],
+    trade: str,
 ) -> set[tuple[str, str, str]]:
-    """Replace an enterprise's ratios of a period and what its own figures say; returns its groups of peers, (period,
-    product, trade). A product that is gone leaves a row without a ratio, so that its peers are found again."""
+    """Replace an enterprise's ratios of a period, its `standing_ratios`, and what its own figures say; returns its
+    groups of peers, (period, product, trade). A product that is gone leaves a row without a ratio, so that its peers
+    are found again."""
     table = OUTPUT_RATIOS.c
-    mine = sa.and_(table.uscc == uscc, table.period == period)
-    stood = {row.product: row for row in connection.execute(sa.select(OUTPUT_RATIOS).where(mine))}
+    stood = {row.product: row for row in standing}
     rows = {row.product: _ratio_row(uscc, period, row.product, row.trade, None, ()) for row in stood.values()}
     rows |= {one.product: _ratio_row(uscc, period, one.product, one.trade, one.kwh_per_t, one.sites) for one in ratios}
     if own or "" in stood:
         rows[""] = _ratio_row(uscc, period, "", trade, None, tuple(own))
     changed = [name for name, row in rows.items() if name not in stood or stood[name].sha256 != row["sha256"]]
     if changed:
+        mine = sa.and_(table.uscc == uscc, table.period == period)
         connection.execute(sa.delete(OUTPUT_RATIOS).where(mine, table.product.in_(sorted(changed))))
         connection.execute(sa.insert(OUTPUT_RATIOS), [rows[name] for name in changed])
     before = {(period, name, row.trade) for name, row in stood.items() if name}

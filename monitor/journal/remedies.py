@@ -52,8 +52,9 @@ REMEDIES: Final[Mapping[RejectReason, Remedy]] = MappingProxyType(
             "Stamped too long ago or outside 2000 to 2100: check the clock and the time unit (s or ms).",
         ),
         RejectReason.UNKNOWN_METER: Remedy(
-            "登记簿中没有该电表：请在登记簿中补登该电表及生效日期，再请数据源重发。",
-            "The meter is not in the register: add it with its date of validity, then have the readings sent again.",
+            "登记簿中没有该电表：请补登该电表及生效日期，再运行 gridwarden quarantine retry，无需数据源重发。",
+            "The meter is not in the register: add it with its date of validity, then run `gridwarden quarantine "
+            "retry`; nothing need be sent again.",
         ),
         RejectReason.AUTHZ: Remedy(
             "该数据源无权发送此电表数据：请核对登记簿中的数据源；若仍无法解释，请按安全事件处理。",

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from models.domain.leads import LeadKind, LeadState
 from models.domain.readings import RejectReason
 from models.domain.register import Register
-from monitor.commands import CommandBusy, CommandRefused, Commands, CommandUnknown
+from monitor.commands import CommandBusy, CommandRefused, Commands, CommandUnknown, NotThere
 from monitor.dry_run.service import DryRuns
 from monitor.history.span import SpanReader
 from monitor.ops.flags_api import FlagData, add_flags
@@ -112,7 +112,8 @@ def local_app(
         except CommandUnknown as error:
             return JSONResponse({"error": str(error)}, status_code=404, headers=HEADERS)
         except CommandRefused as error:
-            return JSONResponse({"error": str(error)}, status_code=409, headers=HEADERS)
+            told = {"error": str(error), "not_there": isinstance(error, NotThere)}
+            return JSONResponse(told, status_code=409, headers=HEADERS)
         except CommandBusy as error:
             return JSONResponse({"error": str(error), "began": error.began}, status_code=503, headers=HEADERS)
 

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -157,6 +158,7 @@ _DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
 """What stands for fields that were left out of the bytes because nothing is to be said."""
 
 
+@lru_cache(maxsize=8192)
 def flag_id(uscc: str, period: str, subject: FlagSubject) -> str:
     """The id of the flag of an enterprise, period and subject."""
     return hashlib.sha256(f"flag\x1f{uscc}\x1f{period}\x1f{subject.value}".encode()).hexdigest()[:_ID_CHARACTERS]

@@ -205,9 +205,11 @@ def trail_of(connection: sa.Connection, flag_id: str) -> list[Row]:
 
 
 def _heads(connection: sa.Connection, ids: Sequence[str]) -> Mapping[str, sa.Row[Any]]:
+    names = ("id", "revision", "content_sha256", "inputs_sha256", "law_digest", "register")
+    query = sa.select(*(FLAGS.c[name] for name in names))
     found: dict[str, sa.Row[Any]] = {}
     for some in chunked(sorted(ids)):
-        found.update((row.id, row) for row in connection.execute(sa.select(FLAGS).where(FLAGS.c.id.in_(some))))
+        found.update((row.id, row) for row in connection.execute(query.where(FLAGS.c.id.in_(some))))
     return found
 
 

@@ -1,4 +1,4 @@
-"""The rows of the house as a whole: a district on one machine, its memory, a start after kill -9, a lead's way out."""
+"""The rows of the house as a whole: a district on one machine, its memory, a start, a lead's way out, new packs."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from tests.bench import capacity, lead_out, restart
+from tests.bench import capacity, law, lead_out, restart
 from tests.bench.capacity import Capacity
+from tests.bench.law import Rejudged
 from tests.bench.lead_out import LeadOut
 from tests.bench.restart import Restart
 
 CAPACITY: Final = "capacity"
 RESTART: Final = "restart"
 LEAD: Final = "lead"
-NAMES: Final = (CAPACITY, RESTART, LEAD)
+LAW: Final = "law"
+NAMES: Final = (CAPACITY, RESTART, LEAD, LAW)
 METERS: Final = 100_000
 """Meters of the capacity row where nothing else is asked: its budgets are shares of those for a million."""
 _QUICK_METERS: Final = 5_000
 _QUICK_DAYS: Final = 2
+_QUICK_ENTERPRISES: Final = 100
 
 Told = Callable[[str], None]
 
@@ -40,7 +43,7 @@ class Row:
 class House:
     """What was measured, by name."""
 
-    measured: Mapping[str, Capacity | Restart | LeadOut]
+    measured: Mapping[str, Capacity | Restart | LeadOut | Rejudged]
 
     def rows(self) -> list[Row]:
         """Every line there is."""
@@ -53,6 +56,8 @@ class House:
                     found += _restart_rows(one)
                 case LeadOut():
                     found += _lead_rows(one)
+                case Rejudged():
+                    found += _law_rows(one)
         return found
 
     @property
@@ -67,7 +72,7 @@ class House:
 
 def measure(chosen: Sequence[str], meters: int, *, quick: bool, told: Told) -> House:
     """The rows of these names; with `quick` small ones, to see that they work."""
-    measured: dict[str, Capacity | Restart | LeadOut] = {}
+    measured: dict[str, Capacity | Restart | LeadOut | Rejudged] = {}
     if CAPACITY in chosen:
         measured[CAPACITY] = capacity.measure(_QUICK_METERS if quick else meters, told)
     if RESTART in chosen:
@@ -75,6 +80,8 @@ def measure(chosen: Sequence[str], meters: int, *, quick: bool, told: Told) -> H
         measured[RESTART] = restart.measure(*size, told)
     if LEAD in chosen:
         measured[LEAD] = lead_out.measure(_QUICK_METERS if quick else lead_out.METERS, told)
+    if LAW in chosen:
+        measured[LAW] = law.measure(_QUICK_ENTERPRISES if quick else law.SOME, told)
     return House(measured)
 
 
@@ -158,4 +165,14 @@ def _lead_rows(one: LeadOut) -> list[Row]:
             "the first notice of a night, the middle one, the slowest",
             f"{one.first_s:.2f}, {one.median_s:.2f}, {one.worst_s:.2f} s",
         ),
+    ]
+
+
+def _law_rows(one: Rejudged) -> list[Row]:
+    title = (
+        f"{law.ENTERPRISES:,} enterprises x {len(law.MONTHS)} months again under new packs, from {one.enterprises:,}"
+    )
+    return [
+        Row(title, f"{one.projected_s:.1f} s", f"≤ {law.BUDGET_S:.0f} s", one.met),
+        Row("processor time of that, one core", f"{one.projected_cpu_s:.1f} s"),
     ]

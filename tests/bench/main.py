@@ -1,6 +1,6 @@
 """`make bench`: speed against the budgets of the design, with the bare ceiling and a plain alternative beside it.
 
-`python -m tests.bench.main [--quick] [--json FILE] [--only one,rows,columns,arrow,screen,capacity,restart,lead]
+`python -m tests.bench.main [--quick] [--json FILE] [--only one,rows,columns,arrow,screen,capacity,restart,lead,law]
 [--meters N]`. The exit code is 1 where a ratio, a cost, a time or a size missed its budget, unless `--quick`, whose
 figures are too few to judge by; rates depend on the machine.
 """

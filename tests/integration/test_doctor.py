@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import subprocess
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +17,10 @@ from connectors.mqtt_probe import look_at
 from connectors.mqtt_settings import MqttSettings
 from monitor.config.parts import mqtt_connection
 from monitor.config.settings import Settings, load_settings
+from monitor.doctor import host
 from monitor.doctor.broker import check_broker
 from monitor.doctor.findings import Level
+from monitor.doctor.host import check_disk
 from tests.support.broker import Broker, free_port
 from tests.support.daemon_process import DaemonProcess, command, until, write_config
 from tests.support.office import connected, publish, quarter_hours, wave
@@ -215,3 +219,33 @@ def test_every_warning_and_fault_has_a_remedy(tmp_path: Path) -> None:
         settings = settings_of(tmp_path, broker.port)
         for one in check_broker(settings, mqtt_connection(settings), daemon_runs=False):
             assert (one.level is Level.OK) == (not one.remedy), one
+
+
+def test_a_port_of_something_else_is_said_to_speak_no_mqtt(tmp_path: Path) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        settings = settings_of(
+            tmp_path, other.server_port, **{"mqtt.username": "gridwarden", "mqtt.password_file": secret(tmp_path)}
+        )
+        (found,) = check_broker(settings, mqtt_connection(settings), daemon_runs=False)
+        other.shutdown()
+    assert (found.check, found.level) == ("broker.protocol", Level.FAULT)
+    assert f"127.0.0.1:{other.server_port} does not speak MQTT" in found.seen
+
+
+def test_the_command_that_asks_for_dropped_messages_names_the_broker(tmp_path: Path) -> None:
+    with Broker(tmp_path / "broker", [*accounts(tmp_path / "accounts")]) as broker:
+        settings = settings_of(
+            tmp_path, broker.port, **{"mqtt.username": "gridwarden", "mqtt.password_file": secret(tmp_path)}
+        )
+        found = {one.check: one for one in check_broker(settings, mqtt_connection(settings), daemon_runs=False)}
+    assert f"mosquitto_sub -h 127.0.0.1 -p {broker.port} -u" in found["broker.dropped"].remedy
+
+
+def test_a_state_directory_in_memory_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"none / ext4 rw 0 0\ntmpfs {tmp_path.resolve()} tmpfs rw 0 0\n")
+    monkeypatch.setattr(host, "MOUNTS", mounts)
+    found = {one.check: one for one in check_disk(tmp_path, None)}
+    assert found["disk.local"].level is Level.WARNING
+    assert "lost when the machine restarts" in found["disk.local"].seen

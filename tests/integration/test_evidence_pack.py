@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -31,6 +32,7 @@ from monitor.evidence_pack.files import (
     write_folder,
     write_zip,
 )
+from monitor.evidence_pack.proof import Proof, ProvenRecord, Unproven, unproven
 from monitor.evidence_pack.sources import AskedDaemon, stored_files
 from monitor.evidence_pack.verify import Outcome, verify_pack
 from monitor.leads import canonical_json
@@ -279,3 +281,45 @@ def test_the_commands_say_what_they_did_by_words_and_exit_code(state: Path, tmp_
     (tmp_path / "empty").mkdir()
     assert runner.invoke(app, ["verify", str(tmp_path / "empty")]).exit_code == 65
     assert runner.invoke(app, ["verify"]).exit_code == 64
+
+
+def verified(files: Files, folder: Path) -> tuple[str, dict[str, Any]]:
+    """What `verify` prints of a pack, as text and as JSON."""
+    write_folder(files, folder)
+    runner = CliRunner()
+    told: dict[str, Any] = json.loads(runner.invoke(app, ["verify", str(folder), "--json"]).stdout)
+    return runner.invoke(app, ["verify", str(folder)]).stdout, told
+
+
+def test_readings_without_a_journal_record_are_counted_on_the_page_and_by_verify(state: Path, tmp_path: Path) -> None:
+    with stored_files(state) as stored:
+        files = build_pack(state, lead_ids(state)["furnace_melt"], ZONE, stored, with_journal=False)
+    n = pq.read_table(io.BytesIO(files[READINGS_FILE])).num_rows
+    said, told = verified(files, tmp_path / "pack")
+    assert told["unproven"]["within"] > 0
+    assert told["unproven"]["within"] + told["unproven"]["outside"] == told["unproven"]["readings"] == n
+    assert f"{n} 条量测中有 {n} 条没有日志记录证明" in said
+    assert f"{n} of {n} readings not proven by journal records" in said
+    assert f"{n} of {n} readings are not proven by journal records" in files["index.html"].decode()
+
+
+def test_a_pack_about_silence_says_that_no_record_proves_anything(state: Path, tmp_path: Path) -> None:
+    files = packed(state, lead_ids(state)["meter_silent"])
+    said, told = verified(files, tmp_path / "pack")
+    assert (told["same"], told["records"], told["unproven"]["within"]) == (True, 0, 0)
+    assert "No reading fell into the lead's nights" in said
+    assert "No reading fell into the lead's nights" in files["index.html"].decode()
+
+
+def test_a_pack_with_all_its_records_says_nothing_of_the_kind(state: Path, tmp_path: Path) -> None:
+    files = packed(state, lead_ids(state)["sealed_site"])
+    said, told = verified(files, tmp_path / "pack")
+    assert told["unproven"]["within"] == told["unproven"]["outside"] == 0
+    assert "not proven" not in said + files["index.html"].decode()
+
+
+def test_unproven_readings_are_told_apart_by_whether_they_lie_in_the_leads_nights() -> None:
+    readings = pa.table({"seq": pa.array([1, 1, 2, 3, 4], pa.int64())})
+    record = ProvenRecord(2, 1, 0, None, 1, "", "", 0, 0, None)
+    in_nights = np.array([False, True, True, True, False])
+    assert unproven(Proof((record,)), readings, in_nights) == Unproven(5, outside=2, within=2)

@@ -378,3 +378,11 @@ def test_the_file_that_names_the_newest_checkpoint_is_missed_and_is_compared(sta
         assert look(state).faults, at
     head.unlink()
     assert HEAD_NAME in files_at_fault(look(state))
+
+
+def test_a_journal_of_a_newer_version_is_one_line_that_says_so(state: Path) -> None:
+    with tampering(state / SEALED_MONTH) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    (fault,) = look(state).faults
+    assert fault.file == SEALED_MONTH
+    assert "written by a newer version (has schema 99" in fault.what

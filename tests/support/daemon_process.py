@@ -128,9 +128,10 @@ class DaemonProcess:
             time.sleep(0.01)
 
     def ready(self) -> Self:
-        """Wait until the daemon runs and is connected to the broker."""
+        """Wait until the daemon runs, is connected to the broker and gets what is published from now on."""
         self.wait_for("running; state in")
         self.wait_for("connected to the broker")
+        self.wait_for("subscribed to")
         return self
 
     @property

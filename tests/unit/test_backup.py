@@ -14,7 +14,7 @@ import pytest
 from models.domain.clock import ManualClock, SystemClock
 from monitor.backup.layout import STAGING_NAME
 from monitor.backup.make import StoppedState, drop_old, last_backup, make_backup
-from monitor.backup.manifest import MANIFEST_NAME, BackupError, read_manifest, write_manifest
+from monitor.backup.manifest import MANIFEST_NAME, BackupError, BackupMissing, read_manifest, write_manifest
 from monitor.backup.restore import restore_backup
 from monitor.commands import CommandRefused
 from monitor.desk.audit_log import entries_of
@@ -207,7 +207,7 @@ def test_an_altered_manifest_a_newer_format_and_no_backup_at_all_are_refused(min
     manifest.write_text(json.dumps(plain | {"format": 99, "made_by": "9.0"}))
     with pytest.raises(BackupError, match=r"format 99, .* up to 1; install version 9\.0"):
         restore_backup(mine, tmp_path / "state", CLOCK)
-    with pytest.raises(BackupError, match="is not a backup"):
+    with pytest.raises(BackupMissing, match="is not a backup"):
         restore_backup(tmp_path / "nowhere", tmp_path / "state", CLOCK)
     with pytest.raises(BackupError, match="is not a backup"):
         restore_backup(tmp_path, tmp_path / "state", CLOCK)

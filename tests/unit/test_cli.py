@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from models.law.faults import LawFault, LawFaults
+from monitor.backup.manifest import BackupMissing
 from monitor.cli.main import exit_code_of
+from monitor.commands import CommandRefused, NotThere
 from monitor.config.settings import ConfigFault, ConfigFaults
 from monitor.desk.database import SchemaTooNew
 from monitor.storage import StoreFatal, StoreLocked, StoreNewer
@@ -57,6 +59,9 @@ def test_a_faulty_configuration_exits_with_78(tmp_path: Path) -> None:
         pytest.param(SchemaTooNew(Path("d"), "9"), 78, id="newer_desk"),
         pytest.param(StoreLocked(Path("l"), 1), 75, id="another_daemon_runs"),
         pytest.param(StoreFatal("fsync"), 74, id="disk"),
+        pytest.param(CommandRefused("no"), 65, id="refused"),
+        pytest.param(NotThere("no lead"), 66, id="what_a_command_names_is_not_there"),
+        pytest.param(BackupMissing("no backup"), 66, id="no_such_backup"),
         pytest.param(ZeroDivisionError(), None, id="a_fault_of_ours_keeps_its_traceback"),
     ],
 )

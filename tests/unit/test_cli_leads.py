@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
+import openpyxl
 import pytest
 import sqlalchemy as sa
 from click.testing import Result
 from typer.testing import CliRunner
 
+from models.domain.clock import SystemClock
 from models.domain.leads import LeadKind, lead_id
 from monitor.cli.leads import app
 from monitor.desk.database import open_desk
 from monitor.desk.outbox_rows import OutboxState
-from tests.support.desk_parts import commit, desk_on, finding
+from monitor.lead_sheet import COLUMNS, row_of
+from monitor.office import ACTS, Office
+from monitor.spreadsheets import csv_table, xlsx_table
+from tests.support.desk_parts import ZONE, commit, desk_on, finding
 
 LEAD = lead_id(LeadKind.FURNACE_MELT, "S0", "2026-01")
 SEALED = lead_id(LeadKind.SEALED_SITE, "S3", "2026-01")
@@ -109,3 +115,45 @@ def test_what_is_not_there_exits_66(state: Path, arguments: list[str], monkeypat
 
 def test_unknown_filters_are_usage_errors(state: Path) -> None:
     assert leads("list", "--state", str(state), "--kind", "witchcraft").exit_code == 2
+
+
+def cells(path: Path) -> list[str]:
+    """Every text of an exported table."""
+    if path.suffix == ".csv":
+        return [cell for row in csv.reader(path.read_text("utf-8-sig").splitlines()) for cell in row]
+    sheet = openpyxl.load_workbook(path).active
+    assert sheet is not None
+    typed = [cell for row in sheet.iter_rows() for cell in row]
+    assert all(cell.data_type != "f" for cell in typed)
+    return [cell.value for cell in typed if isinstance(cell.value, str)]
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx"])
+@pytest.mark.parametrize("text", ["+86 工厂", "@SUM(A1)"])
+def test_what_would_begin_a_formula_is_exported_as_text(state: Path, tmp_path: Path, text: str, ending: str) -> None:
+    engine = open_desk(state)
+    ACTS["leads_dismiss"](Office(engine, SystemClock(), ZONE), {"lead": LEAD, "by": "王芳", "reason": text})
+    engine.dispose()
+    out = tmp_path / f"leads.{ending}"
+    done = leads("export", "--state", str(state), "--out", str(out))
+    assert done.exit_code == 0, done.output
+    assert f"'{text}" in cells(out)
+    assert text not in cells(out)
+
+
+@pytest.mark.parametrize("text", ["+86 工厂", "@SUM(A1)"])
+def test_names_of_enterprise_and_site_that_would_begin_a_formula_are_written_as_text(
+    state: Path, tmp_path: Path, text: str
+) -> None:
+    lead = json.loads(leads("show", LEAD, "--state", str(state), "--json").stdout)
+    lead |= {place: lead[place] | {"name": text} for place in ("enterprise", "site")}
+    headings = [column.heading for column in COLUMNS]
+    with csv_table(tmp_path / "a.csv", headings) as write:
+        write(row_of(lead))
+    widths = [column.width for column in COLUMNS]
+    with xlsx_table(tmp_path / "a.xlsx", headings, title="线索", widths=widths) as write:
+        write(row_of(lead))
+    for name in ("a.csv", "a.xlsx"):
+        found = cells(tmp_path / name)
+        assert found.count(f"'{text}") == 2
+        assert text not in found

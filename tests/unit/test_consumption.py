@@ -77,6 +77,15 @@ def test_a_sudden_change_of_level_that_holds_is_suspect(factor: float, code: str
     assert AT + 4 <= first.days <= AT + 18
 
 
+@pytest.mark.parametrize("cadence_s", [QUARTER_S, DAY_S])
+@pytest.mark.parametrize(("kwh", "expected"), [(9.6, {"stop"}), (0.0, set()), (400.0, set())])
+def test_a_stop_to_a_constant_standby_is_a_stop_and_a_stuck_or_dead_meter_is_none(
+    kwh: float, expected: set[str], cadence_s: int
+) -> None:
+    energy = np.where(np.arange(NIGHTS) < AT, usual(), kwh)
+    assert codes(rows(energy), cadence_s=cadence_s) == expected
+
+
 def test_the_reason_names_numbers_a_clerk_can_check() -> None:
     energy = after(usual(), 3.0)
     reason = found(rows(energy))[0][1].reasons[0]
@@ -165,6 +174,21 @@ def test_real_load_after_months_near_nothing_is_a_restart() -> None:
     assert codes(rows(energy), cadence_s=DAY_S) == {"stop", "restart"}
     restarts = [item for item in found(rows(energy), cadence_s=DAY_S) if item[1].reasons[0].code == "restart"]
     assert (restarts[0][0] - START).days <= AT + 8
+
+
+def test_a_slack_shop_that_gets_busy_is_no_restart_and_a_plant_that_stood_is_one() -> None:
+    for idle, expected in ((0.03, {"restart"}), (0.13, set())):
+        energy = usual()
+        energy[:AT] = usual(2)[:AT] * idle
+        assert codes(rows(energy), cadence_s=DAY_S) & {"restart"} == expected
+
+
+def test_what_is_much_for_the_contract_is_not_near_nothing() -> None:
+    energy = usual()
+    energy[:AT] = usual(2)[:AT] * 0.06
+    for kva, expected in ((1000.0, {"restart"}), (150.0, set())):
+        known = Register(RegisterRows(meters=(Meter(meter="m", site="s", publisher="p", contract_kva=kva),)), SHANGHAI)
+        assert codes(rows(energy), known, DAY_S) & {"restart"} == expected
 
 
 def test_a_restart_after_a_year_of_zeros_is_found() -> None:

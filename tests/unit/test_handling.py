@@ -13,13 +13,17 @@ import sqlalchemy as sa
 
 from models.domain.clock import ManualClock
 from models.domain.leads import LeadKind, lead_id
-from monitor.commands import CommandRefused
+from models.domain.register import Enterprise, RegisterRows, Site
+from monitor.cli.main import exit_code_of
+from monitor.commands import CommandRefused, NotThere
 from monitor.desk.audit_log import verify
 from monitor.desk.database import open_desk
 from monitor.desk.queries import list_leads, show_lead, silences_of
+from monitor.desk.registers import put_register
 from monitor.desk.schema import AUDIT_LOG, OUTBOX
 from monitor.desk.store import Desk
 from monitor.office import ACTS, Office
+from monitor.supervise import ExitCode
 from tests.support.desk_parts import NOW_MS, ZONE, commit, desk_on, everything, finding
 
 DAY_MS = 86_400_000
@@ -326,3 +330,39 @@ def test_a_silence_changes_no_finding_and_no_lead(house: House) -> None:
     silence(house)
     after = everything(house.engine)
     assert [after[table] for table in tables] == [before[table] for table in tables]
+
+
+def test_a_silence_over_a_place_the_register_does_not_know_is_refused(house: House) -> None:
+    rows = RegisterRows(
+        enterprises=(Enterprise(uscc="91330100MA0000001X", name="甲"),),
+        sites=(Site(site="S7", uscc="91330100MA0000001X", name="甲厂"),),
+    )
+    with house.engine.begin() as connection:
+        put_register(connection, rows, NOW_MS)
+    for scope, target in (("site", "S9999"), ("meter", "M9"), ("enterprise", "91330100MA0000009X")):
+        with pytest.raises(NotThere, match=f"has no {scope} {target}"):
+            silence(house, scope=scope, target=target)
+    assert silences_of(house.engine, now_ms=NOW_MS, ended=True) == []
+    assert silence(house, target="S7")["target"] == "S7"
+    assert silence(house, target="S0")["target"] == "S0", "a lead knows it"
+
+
+def test_what_a_command_names_and_is_not_there_exits_with_66(house: House) -> None:
+    for name, arguments in (
+        ("leads_claim", {"lead": "Lnope", "by": BY}),
+        ("notices_retry", {"number": 9999, "by": BY, "reason": "r"}),
+        ("notices_retry", {"sink": "nobody", "by": BY, "reason": "r"}),
+        ("notices_abandon", {"number": 9999, "by": BY, "reason": "r"}),
+        ("leads_unsilence", {"number": 9999, "by": BY, "reason": "r"}),
+    ):
+        with pytest.raises(CommandRefused) as refused:
+            house.act(name, **arguments)
+        assert exit_code_of(refused.value) == ExitCode.NO_INPUT, name
+
+
+def test_retrying_all_where_none_was_refused_says_that_no_notice_waits(house: House) -> None:
+    with pytest.raises(CommandRefused, match="No notice waits for a person") as refused:
+        house.act("notices_retry", by=BY, reason="r")
+    assert exit_code_of(refused.value) == ExitCode.DATA
+    with pytest.raises(CommandRefused, match="No such notice 1 waits for a person"):
+        house.act("notices_retry", number=1, by=BY, reason="r")

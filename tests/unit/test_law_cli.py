@@ -184,6 +184,14 @@ def test_a_fault_of_the_facts_is_told_with_file_and_line(tmp_path: Path, before:
     assert output.startswith(f"{path}:")
 
 
+def test_a_fault_of_a_measured_figure_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "facts.toml"
+    path.write_text((EXAMPLES / "cement.toml").read_text("utf-8").replace("kgce/t", "kg/q"), "utf-8")
+    output = run("intensity", "explain", "--facts", str(path), code=ExitCode.DATA)
+    assert len(output.strip().splitlines()) == 1
+    assert "unknown unit 'kg/q'" in output
+
+
 def test_a_facts_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert "facts" in run("intensity", "explain", "--facts", str(tmp_path / "none.toml"), code=ExitCode.NO_INPUT)
 

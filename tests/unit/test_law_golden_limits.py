@@ -80,6 +80,7 @@ def test_a_special_purpose_converter_is_not_assessed() -> None:
     verdict = judged("converter", "5", "kgce/t", special_purpose_converter=True)
     assert (verdict.status, verdict.corrected_limit) == ("undetermined", None)
     assert "exempt" in verdict.reason_en
+    assert [one.document for one in verdict.citations] == ["GB 21256-2025"]
 
 
 def test_an_unverified_limit_is_shown_as_a_preview_and_not_enforced() -> None:

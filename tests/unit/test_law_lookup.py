@@ -39,6 +39,7 @@ def test_a_period_in_which_the_standard_changes_is_to_be_cut() -> None:
     verdict = judged("blast_furnace", "400", "kgce/t", on="2026-01-01", until="2026-12-31")
     assert (verdict.status, [one.key for one in verdict.missing]) == ("needs_data", ["period"])
     assert "2026-07-01" in verdict.reason_zh
+    assert "GB 21256-2013 → GB 21256-2025" in verdict.reason_zh
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,15 @@ def test_the_water_example_is_told_beside_the_electricity() -> None:
     assert Decimal(water["surcharge_cny_per_m3"]) == Decimal("3.2")
 
 
+def test_facts_on_water_alone_are_answered_with_the_water(tmp_path: Path) -> None:
+    answer = explained(EXAMPLES / "water.toml")
+    assert (answer["kind"], answer["rule"], answer["amount_cny"]) == ("water", "local-water-example", "96000.00")
+    both = tmp_path / "both.toml"
+    text = (EXAMPLES / "water.toml").read_text(encoding="utf-8")
+    both.write_text(text.replace("[water]", "excess_ratio = 0.4\n\n[water]"), encoding="utf-8")
+    assert explained(both)["kind"] == "punitive"
+
+
 def test_the_text_has_chinese_first_and_every_line_of_the_arithmetic() -> None:
     path = EXAMPLES / "electrolytic_aluminium.toml"
     result = CliRunner().invoke(app, ["tariff", "explain", "--facts", str(path)])
@@ -164,6 +173,17 @@ def test_a_wrong_facts_file_is_refused_with_its_line(tmp_path: Path, case: str) 
     assert code == ExitCode.DATA
     assert problem in told
     assert told.startswith(f"{path}:")
+
+
+def test_a_class_of_equipment_that_is_none_is_told_once_with_all_classes(tmp_path: Path) -> None:
+    path = tmp_path / "facts.toml"
+    text = (EXAMPLES / "cement.toml").read_text("utf-8")
+    path.write_text(text.replace("允许类", "eliminated"), "utf-8")
+    _, told = refused(path)
+    assert len(told.strip().splitlines()) == 1
+    assert ": equipment_class: unknown value 'eliminated'" in told
+    assert "'限制类'" in told
+    assert "'none'" in told
 
 
 def test_a_fault_in_the_intensity_table_is_told_at_its_line(tmp_path: Path) -> None:
