@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
+from models.law.changed import replace
 from models.law.conditions import Facts
 from models.law.correction_rows import Correction
 from models.law.corrections import Corrected, correct, possible_cases

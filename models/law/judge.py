@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal, localcontext
 from typing import Final
 
 from models.law.case import Case, Measured, metrics_of
+from models.law.changed import replace
 from models.law.conclusion import Worked, concluded
 from models.law.correction_rows import Correction
 from models.law.corrections import Corrected, correct

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
+from models.law.changed import replace
 from models.law.numbers import PRECISION, shown
 from models.law.steps import Missing, Step
 from models.law.tariff_case import TariffCase, cite_rule

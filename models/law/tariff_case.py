@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from models.law.changed import replace
 from models.law.rows import RowId
 from models.law.steps import Citation, Missing
 from models.law.tariff_book import Shelf, TariffBook, live

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal, localcontext
 from itertools import pairwise
 from typing import Final
 
+from models.law.changed import replace
 from models.law.library import Law
 from models.law.numbers import PRECISION, shown
 from models.law.rows import RowId

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
+from models.law.changed import replace
 from models.law.numbers import PRECISION, shown
 from models.law.steps import Missing, Step
 from models.law.tariff_amount import adjusted, billed

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
 
+from models.law.changed import replace
 from models.law.numbers import PRECISION, shown
 from models.law.steps import Missing, Step
 from models.law.tariff_amount import adjusted, billed

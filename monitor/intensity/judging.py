@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Final
 
@@ -11,6 +11,7 @@ from models.domain.accounts import Account, OutputTotal, Period
 from models.domain.production import FuelUse
 from models.domain.register import Register
 from models.law.case import METER_CLASSES, Case, EnergyInput, Measured
+from models.law.changed import replace
 from models.law.conversion import ConversionError, EnergyItem, to_standard_coal
 from models.law.judge import judge_limit
 from models.law.library import Law

@@ -104,7 +104,7 @@ def _by_uscc(
 ) -> dict[str, list[sa.Row[Any]]]:
     found: dict[str, list[sa.Row[Any]]] = {}
     for some in chunked(usccs):
-        for row in connection.execute(query.where(uscc.in_(some))):
+        for row in connection.execute(query.where(uscc.in_(some))).all():
             found.setdefault(row.uscc, []).append(row)
     return found
 

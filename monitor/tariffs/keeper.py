@@ -86,7 +86,8 @@ class FlagKeeper:
         """One slice of about 50 ms at most; False where there is nothing more to do now. Raises StoreFull."""
         if self._times.held():
             return True
-        return self._slice(self._date(self._times.reached_ms()), self._times.settle_days) is not None
+        reached_ms = self._times.reached_ms()
+        return reached_ms > 0 and self._slice(self._date(reached_ms), self._times.settle_days) is not None
 
     def finish(self, reached_ms: int) -> list[FlagRevised]:
         """Judge every period that is over at an instant of the readings' own time, without waiting for late data."""
@@ -105,11 +106,11 @@ class FlagKeeper:
         if self._unplanned:
             self._plan(self._unplanned.pop(0))
             return []
-        self._hear()
         first = self._times.first_day()
         due = [p for p in due_periods(first, today - dt.timedelta(days=settle_days)) if p not in self._planned]
+        self._planned.update(due)
+        self._hear()
         if due:
-            self._planned.update(due)
             self._unplanned = due
             return []
         if self._todo:

@@ -41,7 +41,7 @@ def metrics_of(
     )
     found: dict[str, list[Metric]] = {}
     for some in chunked(usccs):
-        for row in connection.execute(query.where(_V.uscc.in_(some))):
+        for row in connection.execute(query.where(_V.uscc.in_(some))).all():
             body = _DECODER.decode(row.body)
             found.setdefault(row.uscc, []).append(
                 Metric(

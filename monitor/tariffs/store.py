@@ -49,7 +49,7 @@ def heads_of(connection: sa.Connection, period: str, usccs: Sequence[str] | None
     queries = [query] if usccs is None else [query.where(FLAGS.c.uscc.in_(some)) for some in chunked(usccs)]
     found: dict[str, tuple[Head, ...]] = {}
     for one in queries:
-        for uscc, *head in connection.execute(one):
+        for uscc, *head in connection.execute(one).all():
             found[uscc] = (*found.get(uscc, ()), Head(*head))
     return found
 
@@ -209,7 +209,7 @@ def _heads(connection: sa.Connection, ids: Sequence[str]) -> Mapping[str, sa.Row
     query = sa.select(*(FLAGS.c[name] for name in names))
     found: dict[str, sa.Row[Any]] = {}
     for some in chunked(sorted(ids)):
-        found.update((row.id, row) for row in connection.execute(query.where(FLAGS.c.id.in_(some))))
+        found.update((row.id, row) for row in connection.execute(query.where(FLAGS.c.id.in_(some))).all())
     return found
 
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from connectors.notice_text import render
 from models.domain.accounts import Period
-from models.law.library import Law, load_law
+from models.law.library import Law, load_law, shipped_law
 from monitor.cli.access import SocketAccess, open_access
 from monitor.cli.main import app
 from monitor.commands import Commands
@@ -377,3 +377,14 @@ def test_beside_a_daemon_the_commands_ask_its_local_api(year: FlagYear) -> None:
     finally:
         server.stop()
         (year.state_dir / SOCKET_NAME).unlink(missing_ok=True)
+
+
+def test_what_came_while_no_flags_were_judged_counts_for_the_next_process(ferro: FlagYear) -> None:
+    february = months()[1]
+    ferro.feed(reread(FERRO, february.end, 500.0, february.end + dt.timedelta(days=5)))
+    ferro.plant.rest()
+    idle = keeper(ferro, shipped_law(), reached=dt.date(1970, 1, 1))
+    while idle.run():
+        pass
+    keeper(ferro, shipped_law()).finish(midnight_ms(february.end))
+    assert [row["cause"] for row in ferro.trail(FERRO, february.name)] == ["first", "data"]

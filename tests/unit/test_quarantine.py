@@ -127,3 +127,9 @@ def test_nothing_recorded_is_an_empty_list(tmp_path: Path) -> None:
 def test_pages_are_bounded(tmp_path: Path, wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="limit"):
         list_quarantine(tmp_path, **wrong)  # type: ignore[arg-type]
+
+
+def test_the_remedy_of_an_unknown_meter_names_the_command_that_takes_it_in() -> None:
+    remedy = REMEDIES[RejectReason.UNKNOWN_METER]
+    assert "gridwarden quarantine retry" in remedy.zh
+    assert "gridwarden quarantine retry" in remedy.en
