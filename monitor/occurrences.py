@@ -37,9 +37,7 @@ class Occurrences:
         """The wall clock was set, by so many seconds."""
         details = {"seconds": round(seconds, 3)}
         at_ms = self._clock.wall_ms()
-        self._note(
-            partial(append, at_ms=at_ms, actor=SYSTEM, action="clock.stepped", subject="clock", details=details)
-        )
+        self._note(partial(append, at_ms=at_ms, actor=SYSTEM, action="clock.stepped", subject="clock", details=details))
 
     def write(self, core: Core) -> bool:
         """Write what waits, in one transaction; for the core thread. Raises what `desk_transaction` raises."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 
 import pytest
 from chinese_calendar import constants
@@ -35,7 +36,7 @@ def test_lunar_new_years_are_official_days_off_wherever_the_arrangement_is_known
 
 
 def test_lunar_new_years_are_a_lunar_year_apart() -> None:
-    gaps = {(b - a).days for a, b in zip(LUNAR_NEW_YEARS[:-1], LUNAR_NEW_YEARS[1:], strict=True)}
+    gaps = {(b - a).days for a, b in itertools.pairwise(LUNAR_NEW_YEARS)}
     assert gaps <= {353, 354, 355, 383, 384, 385}
 
 
