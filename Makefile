@@ -20,7 +20,7 @@ demo: install
 	@if [ -t 0 ]; then set -m; $(BIN)/gridwarden demo; else exec $(BIN)/gridwarden demo; fi
 
 test: check
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 check: install
 	$(BIN)/ruff check .
